@@ -1,0 +1,5 @@
+DEBUG: bool
+TRACE: bool
+SANITIZE: bool
+COMPILER: str
+CYTHON: str

@@ -1,0 +1,5 @@
+from libc.stdint cimport int64_t
+
+cdef int64_t now_ns() noexcept nogil
+cdef int64_t mono_ns() noexcept nogil
+cdef int64_t wall_ms() noexcept nogil

@@ -1,0 +1,126 @@
+"""Networks and settings (layer 0): frozen, explicit, never derived from the text of an address.
+
+    from hlfast.config import Network, network
+    network("simulator")                                             # http://127.0.0.1:8000
+    Network(http_url="http://127.0.0.1:9000", ws_url="ws://127.0.0.1:9000/ws", is_mainnet=False)
+
+`is_mainnet` alone decides how actions are signed (source "a" or "b"). Plain http:// and ws:// are accepted for
+loopback only, unless `allow_insecure=True` is given by name.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from hlfast.errors import ConfigError
+
+SIMULATOR_TEST_KEY = "0x0123456789012345678901234567890123456789012345678901234567890123"
+"""A published test key: the local exchange funds it, and nobody should ever fund it anywhere else."""
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Network:
+    """Where to connect, and which network's signatures to make."""
+
+    http_url: str
+    ws_url: str
+    is_mainnet: bool
+    name: str = "custom"
+    allow_insecure: bool = False
+
+    def __post_init__(self) -> None:
+        for label, url, secure, plain in (
+            ("http_url", self.http_url, "https", "http"),
+            ("ws_url", self.ws_url, "wss", "ws"),
+        ):
+            parts = urlsplit(url)
+            if parts.scheme not in (secure, plain) or not parts.hostname:
+                raise ConfigError(f"{label} must look like {secure}://host/..., got {url!r}")
+            if parts.scheme == plain and not is_loopback(url) and not self.allow_insecure:
+                raise ConfigError(
+                    f"{label} {url!r} is not encrypted and not on this machine; use {secure}://, "
+                    "or say allow_insecure=True if you mean it"
+                )
+
+    @property
+    def is_loopback(self) -> bool:
+        return is_loopback(self.http_url) and is_loopback(self.ws_url)
+
+
+def is_loopback(url: str) -> bool:
+    """True if `url` names this machine (127.0.0.0/8, ::1 or localhost)."""
+    host = urlsplit(url).hostname or ""
+    return host in _LOOPBACK or (host.startswith("127.") and host.replace(".", "").isdigit())
+
+
+MAINNET = Network("https://api.hyperliquid.xyz", "wss://api.hyperliquid.xyz/ws", True, "mainnet")
+TESTNET = Network("https://api.hyperliquid-testnet.xyz", "wss://api.hyperliquid-testnet.xyz/ws", False, "testnet")
+SIMULATOR = Network("http://127.0.0.1:8000", "ws://127.0.0.1:8000/ws", False, "simulator")
+
+_NETWORKS = {n.name: n for n in (MAINNET, TESTNET, SIMULATOR)}
+
+
+def network(which: str | Network) -> Network:
+    """A `Network` from its name ("mainnet", "testnet", "simulator") or the object itself."""
+    if isinstance(which, Network):
+        return which
+    found = _NETWORKS.get(which)
+    if found is None:
+        raise ConfigError(f"unknown network {which!r}; give one of {', '.join(_NETWORKS)} or a hlfast.config.Network")
+    return found
+
+
+def simulator(port: int) -> Network:
+    """The local exchange on `port` of this machine."""
+    return Network(f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}/ws", False, "simulator")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a connector may be told; the defaults are those of the design's table."""
+
+    ready_timeout: float = 30.0
+    """Seconds that `async with connect(...)` waits until ready."""
+    expires_after_ms: int | None = 15_000
+    """Expiry of orders that do not rest (Ioc, market); None for none. Resting orders never carry one by default."""
+    market_slippage_bps: int = 50
+    """A market order's cap, from the best opposite price."""
+    book_max_age_ms: int = 10_000
+    """A market order is refused when the book is older than this."""
+    hold_ms: int = 5_000
+    """How long an end is held back for fills that are due."""
+    post_timeout_ms: int = 5_000
+    """After this an unanswered request makes its order unresolved. It is never a failure."""
+    ping_interval: float = 15.0
+    pong_timeout: float = 10.0
+    backoff_min: float = 0.25
+    backoff_max: float = 5.0
+    account_refresh: float = 10.0
+    """Seconds between reads of the account state (balances, and the check of positions)."""
+    client_order_id_prefix: str = "hl"
+    max_open_orders: int = 1000
+    fast_cancel: bool = True
+
+
+@dataclass(frozen=True)
+class StateDirectory:
+    """Where hlfast keeps what must survive a restart: `$HLFAST_STATE`, else the XDG state folder; mode 0700."""
+
+    path: Path = field(default_factory=lambda: _state_path())
+
+    def ensure(self) -> Path:
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self.path
+
+
+def _state_path() -> Path:
+    named = os.environ.get("HLFAST_STATE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "hlfast"
