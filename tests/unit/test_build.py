@@ -1,7 +1,9 @@
 """The build tells how it was made, and importing hlfast stays cheap."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,10 +16,14 @@ def test_build_info_names_every_compiled_module():
     assert info["compiler"] and isinstance(info["debug"], bool)
 
 
-def test_import_does_not_load_the_heavy_parts():
+def test_import_does_not_load_the_heavy_parts(tmp_path):
     """L110: no eth-* library, web client or terminal library on import."""
     code = "import sys, hlfast, hlfast.core.fixed; print(*{'eth_account', 'aiohttp', 'rich'} & set(sys.modules))"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # From an empty folder: the tree's own hlfast/ must not stand before the one under test.
+    where = {**os.environ, "PYTHONPATH": str(Path(hlfast.__file__).parents[1])}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path, env=where
+    )
     assert ran.stdout.strip() == ""
 
 
