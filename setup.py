@@ -22,6 +22,20 @@ MODULES = [
     "hlfast.core.order_book",
     "hlfast.core.frame_sink",
     "hlfast.core.latency",
+    "hlfast.core.updates",
+    "hlfast.core.events",
+    "hlfast.core.bus",
+    "hlfast.core.in_flight_order",
+    "hlfast.core.order_tracker",
+    "hlfast.core.position",
+    "hlfast.core.order_ids",
+    "hlfast.net.listener",
+    "hlfast.venues.hyperliquid.wire",
+    "hlfast.venues.hyperliquid.limits",
+    "hlfast.venues.hyperliquid.nonce",
+    "hlfast.venues.hyperliquid.sign",
+    "hlfast.venues.hyperliquid.scan",
+    "hlfast.venues.hyperliquid.order_entry",
 ]
 
 
@@ -72,12 +86,16 @@ extensions = [
     for name in (only or MODULES)
 ]
 
+# A build of its own for each set of switches: setuptools would otherwise take the objects of another one.
+flavour = "-".join(name for name, on in (("debug", DEBUG), ("trace", TRACE), ("sanitize", SANITIZE)) if on) or "release"
+
 setup(
+    options={"build": {"build_base": f"build/{flavour}"}},
     ext_modules=cythonize(
         extensions,
         compiler_directives=directives,
-        build_dir="build/cython",
+        build_dir=f"build/{flavour}/cython",
         nthreads=0,
         force=DEBUG or TRACE or SANITIZE,
-    )
+    ),
 )

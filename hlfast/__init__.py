@@ -6,11 +6,18 @@ Public names only; each is imported when it is first used, so that `import hlfas
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "connect": "hlfast.venues.hyperliquid.connector",
+    "HyperliquidConnector": "hlfast.venues.hyperliquid.connector",
+    "Signer": "hlfast.venues.hyperliquid.sign",
+    "InFlightOrder": "hlfast.core.in_flight_order",
+    "ClientOrderTracker": "hlfast.core.order_tracker",
+    "OrderUpdate": "hlfast.core.updates",
+    "TradeUpdate": "hlfast.core.updates",
     "OrderBook": "hlfast.core.order_book",
     "Bbo": "hlfast.core.order_book",
     "TradingRule": "hlfast.core.trading_rule",
@@ -18,18 +25,49 @@ _PUBLIC = {
     "Network": "hlfast.config",
     "OrderParams": "hlfast.types",
     "OrderState": "hlfast.types",
+    "Trigger": "hlfast.types",
+    "Settings": "hlfast.config",
     "HlfastError": "hlfast.errors",
 }
 
-__all__ = [*_PUBLIC, "build_info"]
+__all__ = [*_PUBLIC, "build_info", "run"]
 
 if TYPE_CHECKING:
-    from hlfast.config import Network
-    from hlfast.core.fixed import float_to_wire
-    from hlfast.core.order_book import Bbo, OrderBook
-    from hlfast.core.trading_rule import TradingRule
-    from hlfast.errors import HlfastError
-    from hlfast.types import OrderParams, OrderState
+    from collections.abc import Coroutine
+
+    from hlfast.config import Network as Network
+    from hlfast.config import Settings as Settings
+    from hlfast.core.fixed import float_to_wire as float_to_wire
+    from hlfast.core.in_flight_order import InFlightOrder as InFlightOrder
+    from hlfast.core.order_book import Bbo as Bbo
+    from hlfast.core.order_book import OrderBook as OrderBook
+    from hlfast.core.order_tracker import ClientOrderTracker as ClientOrderTracker
+    from hlfast.core.trading_rule import TradingRule as TradingRule
+    from hlfast.core.updates import OrderUpdate as OrderUpdate
+    from hlfast.core.updates import TradeUpdate as TradeUpdate
+    from hlfast.errors import HlfastError as HlfastError
+    from hlfast.types import OrderParams as OrderParams
+    from hlfast.types import OrderState as OrderState
+    from hlfast.types import Trigger as Trigger
+    from hlfast.venues.hyperliquid.connector import HyperliquidConnector as HyperliquidConnector
+    from hlfast.venues.hyperliquid.connector import connect as connect
+    from hlfast.venues.hyperliquid.sign import Signer as Signer
+
+_T = TypeVar("_T")
+
+
+def run(coro: Coroutine[Any, Any, _T]) -> _T:
+    """Run a coroutine to its end on uvloop, as `asyncio.run` does on the standard loop."""
+    import asyncio
+    import sys
+
+    import uvloop
+
+    if sys.version_info >= (3, 11):
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(coro)
+    uvloop.install()
+    return asyncio.run(coro)
 
 
 def __getattr__(name: str) -> Any:

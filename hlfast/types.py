@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, IntEnum
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 Number: TypeAlias = str | int | float | Decimal
 """What is accepted for a price or size. A float is read by its shortest decimal text."""
@@ -87,6 +87,20 @@ class OrderState(IntEnum):
         return self in (OrderState.FILLED, OrderState.CANCELLED, OrderState.FAILED, OrderState.EXPIRED)
 
 
+class EventType(_Named):
+    """The plan's names of order events, as `ClientOrderTracker.set_event_callback` hands them out."""
+
+    ORDER_CREATED = "ORDER_CREATED"
+    ORDER_UPDATE = "ORDER_UPDATE"
+    ORDER_PARTIALLY_FILLED = "ORDER_PARTIALLY_FILLED"
+    ORDER_FILLED = "ORDER_FILLED"
+    ORDER_COMPLETED = "ORDER_COMPLETED"
+    ORDER_CANCELLED = "ORDER_CANCELLED"
+    ORDER_EXPIRED = "ORDER_EXPIRED"
+    ORDER_FAILED = "ORDER_FAILED"
+    ORDER_MODIFIED = "ORDER_MODIFIED"
+
+
 class StreamState(_Named):
     """Life of one stream: every change is a `StreamStatus` event."""
 
@@ -95,6 +109,15 @@ class StreamState(_Named):
     SUBSCRIBING = "SUBSCRIBING"
     SYNCING = "SYNCING"
     LIVE = "LIVE"
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """Makes an order wait for the mark price. `kind`: "sl" (stop) or "tp" (take profit)."""
+
+    price: Number
+    is_market: bool = True
+    kind: str = "sl"
 
 
 @dataclass(frozen=True)
@@ -108,12 +131,13 @@ class OrderParams:
     size: Number
     price: Number | None = None
     side: TradeType | None = None
-    tif: str = "Gtc"
+    tif: str | None = None
     reduce_only: bool = False
-    trigger: Any = None
+    trigger: Trigger | None = None
     rounding: str = "refuse"
     client_order_id: str | None = None
     cloid: str | None = None
     order_type: OrderType | None = None
     position_action: PositionAction = PositionAction.NIL
     expires_after_ms: int | None = None
+    """Milliseconds from now after which the venue refuses it; 0 for none, None for the setting's default."""

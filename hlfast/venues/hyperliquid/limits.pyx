@@ -1,13 +1,13 @@
-"""Request weights and budgets, counted here as the venue counts them (layer 2, warm).
+"""Request weights and budgets, counted here as the venue counts them (layer 2, hot).
 
 * per IP: 1200 weight a minute over actions and queries; an action of n items weighs 1 + n // 40
 * per address: one request an item; the venue's cap is 10,000 + the volume traded
 * over sockets: 2000 messages a minute, 100 posts in flight
 
-Cancels are counted but never refused. Time comes in as `now_ms`, so that nothing here reads a clock. Constant time.
+Orders are refused while what is kept for cancels would be touched; cancels are counted but never refused. Time comes in as `now_ms`, so that nothing here reads a clock. Constant time.
 """
 
-from __future__ import annotations
+from libc.stdint cimport int64_t
 
 from hlfast.errors import NotReady
 
@@ -56,62 +56,73 @@ def query_weight(kind: str, rows: int = 0) -> int:
     return weight + rows // per if per else weight
 
 
-class Window:
+cdef class Window:
     """A budget of `limit` units in any minute, kept in 60 one-second buckets."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, int64_t limit):
         self.limit = limit
-        self._buckets = [0] * 60
-        self._second = 0
-        self.used = 0
 
-    def _advance(self, now_ms: int) -> None:
-        second = now_ms // 1000
-        step = second - self._second
+    cdef int _advance(self, int64_t now_ms) noexcept nogil:
+        cdef int64_t second = now_ms // 1000, step = second - self._second, at
         if step <= 0:
-            return
+            return 0
         if step >= 60:
-            self._buckets = [0] * 60
-            self.used = 0
-        else:
-            for at in range(self._second + 1, second + 1):
-                slot = at % 60
-                self.used -= self._buckets[slot]
-                self._buckets[slot] = 0
+            step = 60
+            self._second = second - 60
+        for at in range(self._second + 1, self._second + step + 1):
+            self.used -= self._buckets[at % 60]
+            self._buckets[at % 60] = 0
         self._second = second
+        return 0
 
-    def add(self, units: int, now_ms: int) -> None:
+    cdef int take(self, int64_t units, int64_t now_ms) noexcept nogil:
         self._advance(now_ms)
         self._buckets[self._second % 60] += units
         self.used += units
+        return 0
 
-    def left(self, now_ms: int) -> int:
+    cdef int64_t rest(self, int64_t now_ms) noexcept nogil:
         self._advance(now_ms)
         return self.limit - self.used
 
+    def add(self, int64_t units, int64_t now_ms):
+        """Count `units` as used now."""
+        self.take(units, now_ms)
 
-class Limits:
+    def left(self, int64_t now_ms):
+        """What is left of the budget of the minute that ends now."""
+        return self.rest(now_ms)
+
+
+cdef class Limits:
     """What this process has used of the venue's budgets, and who spent it (`spent_on`)."""
 
-    def __init__(self, *, cancel_reserve: int = 100) -> None:
+    def __init__(self, *, int64_t cancel_reserve=100):
         self.weight = Window(IP_WEIGHT_PER_MINUTE)
         self.messages = Window(MESSAGES_PER_MINUTE)
         self.cancel_reserve = cancel_reserve
-        self.spent_on: dict[str, int] = {}
-        self.address_requests = 0
+        self.spent_on = {}
 
-    def check_order(self, items: int, now_ms: int) -> None:
-        """Raise `NotReady` if an order action of `items` would use up the weight that is kept for cancels."""
-        left = self.weight.left(now_ms)
-        if left - action_weight(items) < self.cancel_reserve:
+    cpdef int check_order(self, int64_t items, int64_t now_ms) except -1:
+        """Raise `NotReady` if an order action of `items` would use up what is kept for cancels."""
+        cdef int64_t left = self.weight.rest(now_ms)
+        if left - 1 - items // 40 < self.cancel_reserve:
             raise NotReady(
                 f"the venue's request budget is nearly used up ({left} of {self.weight.limit} left this minute, "
                 f"{self.cancel_reserve} kept for cancels); send fewer requests or batch them"
             )
+        left = self.messages.rest(now_ms)
+        if left <= self.cancel_reserve:
+            raise NotReady(
+                f"the venue's message budget is nearly used up ({left} of {self.messages.limit} left this minute, "
+                f"{self.cancel_reserve} kept for cancels); send fewer messages or batch orders"
+            )
+        return 0
 
-    def spend(self, what: str, weight: int, now_ms: int, *, items: int = 0) -> None:
+    cpdef int spend(self, str what, int64_t weight, int64_t now_ms, int64_t items=0) except -1:
         """Count one message of `weight`; `items` counts against the address's budget."""
-        self.weight.add(weight, now_ms)
-        self.messages.add(1, now_ms)
+        self.weight.take(weight, now_ms)
+        self.messages.take(1, now_ms)
         self.spent_on[what] = self.spent_on.get(what, 0) + weight
         self.address_requests += items
+        return 0

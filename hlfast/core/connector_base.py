@@ -1,0 +1,240 @@
+"""The abstract connector (layer 1): what every venue offers, and all that a strategy may call.
+
+A venue derives `ConnectorBase` and supplies metadata, market data, a user stream and order entry. Engine code and
+strategies import this module and never a venue's. Nothing here does I/O or starts work in a constructor.
+
+    def quote(connector: ConnectorBase) -> None:
+        order = connector.buy("BTC", "0.001", "65000", tif="Alo")     # tracked and sent when this returns
+        connector.on(OrderFilled, lambda event: print(event))
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from hlfast import clock
+from hlfast.core import latency as _latency
+from hlfast.core.bus import EventBus
+from hlfast.core.in_flight_order import InFlightOrder
+from hlfast.core.order_book import Bbo, OrderBook
+from hlfast.core.order_tracker import ClientOrderTracker
+from hlfast.core.position import Position
+from hlfast.core.trading_rule import TradingRule
+from hlfast.core.updates import Trade
+from hlfast.types import ConnectorType, Number, OrderParams, OrderType, PositionAction, TradeType, Trigger
+
+Unsubscribe = Callable[[], None]
+
+
+class ConnectorBase(ABC):
+    """One account at one venue, on one event loop.
+
+    `initialize` → `connect` → `disconnect` may be called again in any order after the previous one ended;
+    `async with` does all three and waits until ready. Order verbs are plain functions that never wait for the network.
+    """
+
+    bus: EventBus
+    tracker: ClientOrderTracker
+
+    # -- identity ---------------------------------------------------------------------------------------------------
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The venue's connector name, for example `hyperliquid_perpetual`."""
+
+    @property
+    @abstractmethod
+    def domain(self) -> str:
+        """The name with the network's suffix (`_testnet`) where it is not the main one."""
+
+    @property
+    @abstractmethod
+    def connector_type(self) -> ConnectorType: ...
+
+    # -- life cycle -------------------------------------------------------------------------------------------------
+    @abstractmethod
+    async def initialize(self) -> None:
+        """Load instruments and rules."""
+
+    @abstractmethod
+    async def connect(self) -> None:
+        """Open the streams. Returns when they have been started; `wait_ready()` waits for data."""
+
+    @abstractmethod
+    async def disconnect(self) -> None:
+        """Close everything: final, and nothing is left running."""
+
+    @abstractmethod
+    async def wait_ready(self, timeout: float | None = None) -> None:
+        """Return when `ready`; raise `NotReady` with the state of each stream after `timeout` seconds."""
+
+    @property
+    @abstractmethod
+    def is_connected(self) -> bool:
+        """The account stream is up."""
+
+    @property
+    @abstractmethod
+    def ready(self) -> bool:
+        """Connected, account reconciled, instruments loaded, data fresh for the watched markets."""
+
+    @property
+    def is_ready(self) -> bool:
+        return self.ready
+
+    @property
+    @abstractmethod
+    def status(self) -> dict[str, Any]: ...
+
+    # -- market data ------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def watch(self, coin: str, *, book: bool = True, bbo: bool = True, trades: bool = False) -> None: ...
+
+    @abstractmethod
+    def unwatch(self, coin: str) -> None: ...
+
+    @abstractmethod
+    def book(self, coin: str) -> OrderBook: ...
+
+    @abstractmethod
+    def bbo(self, coin: str) -> Bbo: ...
+
+    @abstractmethod
+    def on_book(self, coin: str, fn: Callable[[OrderBook], object]) -> Unsubscribe: ...
+
+    @abstractmethod
+    def on_bbo(self, coin: str, fn: Callable[[Bbo], object]) -> Unsubscribe: ...
+
+    @abstractmethod
+    def on_trade(self, coin: str, fn: Callable[[Trade], object]) -> Unsubscribe: ...
+
+    def on(self, event_class: type, fn: Callable[[Any], object]) -> Unsubscribe:
+        """Call `fn(event)` for every event of `event_class`, after those registered before. Returns its remover."""
+        return self.bus.on(event_class, fn)
+
+    # -- rules ------------------------------------------------------------------------------------------------------
+    @property
+    @abstractmethod
+    def trading_rules(self) -> Mapping[str, TradingRule]:
+        """Every instrument's rule, by the venue's name."""
+
+    @abstractmethod
+    def resolve(self, coin: str) -> TradingRule:
+        """The rule of an instrument by any of its names. Raises `ConfigError` with near matches."""
+
+    def get_trading_rule(self, coin: str) -> TradingRule:
+        return self.resolve(coin)
+
+    def get_all_trading_rules(self) -> Mapping[str, TradingRule]:
+        return self.trading_rules
+
+    def quantize_order_price(self, coin: str, price: Number, side: TradeType | None = None) -> Decimal:
+        return self.resolve(coin).quantize_price(price, side)
+
+    def quantize_order_amount(self, coin: str, amount: Number) -> Decimal:
+        return self.resolve(coin).quantize_size(amount)
+
+    # -- orders -----------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def buy(
+        self,
+        coin: str | OrderParams,
+        size: Number | None = None,
+        price: Number | None = None,
+        *,
+        tif: str | None = None,
+        reduce_only: bool = False,
+        trigger: Trigger | None = None,
+        rounding: str = "refuse",
+        client_order_id: str | None = None,
+        cloid: str | None = None,
+        order_type: OrderType | None = None,
+        position_action: PositionAction = PositionAction.NIL,
+        expires_after_ms: int | None = None,
+    ) -> InFlightOrder: ...
+
+    @abstractmethod
+    def sell(
+        self,
+        coin: str | OrderParams,
+        size: Number | None = None,
+        price: Number | None = None,
+        *,
+        tif: str | None = None,
+        reduce_only: bool = False,
+        trigger: Trigger | None = None,
+        rounding: str = "refuse",
+        client_order_id: str | None = None,
+        cloid: str | None = None,
+        order_type: OrderType | None = None,
+        position_action: PositionAction = PositionAction.NIL,
+        expires_after_ms: int | None = None,
+    ) -> InFlightOrder: ...
+
+    @abstractmethod
+    def place(self, orders: Sequence[OrderParams]) -> list[InFlightOrder]: ...
+
+    @abstractmethod
+    def cancel(self, order: InFlightOrder | str) -> bool: ...
+
+    @abstractmethod
+    def cancel_all(self, coin: str | None = None) -> int: ...
+
+    def get_order(self, order_id: str) -> InFlightOrder | None:
+        """The order with this client order id, live or recently finished; None if there is none."""
+        return self.tracker.get_order(order_id)
+
+    def get_open_orders(self) -> list[InFlightOrder]:
+        return [order for order in self.orders if order.is_fillable]
+
+    @property
+    def orders(self) -> list[InFlightOrder]:
+        """Own orders that have not ended."""
+        return self.tracker.active_orders
+
+    @abstractmethod
+    def generate_client_order_id(self) -> str: ...
+
+    # -- account ----------------------------------------------------------------------------------------------------
+    @property
+    @abstractmethod
+    def positions(self) -> Mapping[str, Position]: ...
+
+    @property
+    @abstractmethod
+    def balances(self) -> Mapping[str, Any]: ...
+
+    @property
+    @abstractmethod
+    def ledger(self) -> dict[str, Any]:
+        """Cash, fees, fills and positions by own fills alone since the account's state was first read."""
+
+    @property
+    @abstractmethod
+    def counters(self) -> dict[str, int]: ...
+
+    # -- time and measurements --------------------------------------------------------------------------------------
+    @staticmethod
+    def current_timestamp_ns() -> int:
+        return clock.epoch_ns()
+
+    @staticmethod
+    def latency() -> dict[str, dict[str, int]]:
+        """Per stage: count and percentiles in nanoseconds, of the whole process."""
+        return _latency.summary()
+
+    async def __aenter__(self) -> ConnectorBase:
+        await self.initialize()
+        await self.connect()
+        try:
+            await self.wait_ready()
+        except BaseException:
+            await self.disconnect()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.disconnect()

@@ -1,0 +1,78 @@
+"""What own fills say (layer 1, warm): cash, fees, fills and positions since a starting point, exact.
+
+The ledger books each fill once and never looks at the venue's account state after its start: that state is the other
+side of an audit, not a source. Perpetuals: `cash` is the collateral as the venue's `totalRawUsd` counts it, so a buy
+lowers it by size times price. Spot: `spot` holds one balance a token. All figures are `Decimal`, without rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Context, Decimal
+from typing import Any
+
+from hlfast.core.updates import TradeUpdate
+
+_EXACT = Context(prec=60)
+Key = tuple[str, int, int, int]
+
+
+class Ledger:
+    """Figures from own fills alone. Not thread-safe: it belongs to the connector's loop."""
+
+    def __init__(self) -> None:
+        self.started = False
+        self.cash = Decimal(0)
+        self.fees: dict[str, Decimal] = {}
+        self.spot: dict[str, Decimal] = {}
+        self.positions: dict[str, Decimal] = {}
+        self.fill_keys: list[Key] = []
+        self.funding = Decimal(0)
+
+    def start(self, cash: Decimal, positions: Mapping[str, Decimal], spot: Mapping[str, Decimal]) -> None:
+        """Take the account's state at the beginning. Only the first call counts."""
+        if self.started:
+            return
+        self.started = True
+        self.cash = cash
+        self.positions = {coin: size for coin, size in positions.items() if size}
+        self.spot = dict(spot)
+
+    def book_fill(self, fill: TradeUpdate, *, base: str = "", quote: str = "USDC") -> None:
+        """Book a fill. `base` names the token of a spot instrument; empty for a perpetual."""
+        size = fill.amount if fill.is_buy else fill.amount.copy_negate()
+        cost = _EXACT.multiply(size, fill.price)
+        fee = fill.fee
+        self.fill_keys.append((fill.coin, fill.tid, fill.oid, fill.time_ms))
+        self.fees[fill.fee_token] = _EXACT.add(self.fees.get(fill.fee_token, Decimal(0)), fee)
+        if base:
+            self._move(base, size)
+            self._move(quote, cost.copy_negate())
+            self._move(fill.fee_token, fee.copy_negate())
+            return
+        self.cash = _EXACT.subtract(_EXACT.subtract(self.cash, cost), fee)
+        held = _EXACT.add(self.positions.get(fill.coin, Decimal(0)), size)
+        if held:
+            self.positions[fill.coin] = held
+        else:
+            self.positions.pop(fill.coin, None)
+
+    def book_funding(self, amount: Decimal) -> None:
+        """Book a funding payment: positive when received."""
+        self.funding = _EXACT.add(self.funding, amount)
+        self.cash = _EXACT.add(self.cash, amount)
+
+    def _move(self, token: str, amount: Decimal) -> None:
+        self.spot[token] = _EXACT.add(self.spot.get(token, Decimal(0)), amount)
+
+    def figures(self) -> dict[str, Any]:
+        """A copy of every figure."""
+        return {
+            "cash": self.cash,
+            "fees": dict(self.fees),
+            "funding": self.funding,
+            "fills": len(self.fill_keys),
+            "fill_keys": list(self.fill_keys),
+            "positions": dict(self.positions),
+            "spot": dict(self.spot),
+        }

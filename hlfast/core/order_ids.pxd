@@ -1,0 +1,14 @@
+from libc.stdint cimport int64_t, uint64_t
+
+cdef class ClientOrderIds:
+    cdef readonly str prefix
+    cdef int64_t _last_ns
+    cdef int64_t _counter
+    cdef str take(self)
+
+cdef class Cloids:
+    cdef readonly str tag
+    cdef uint64_t _counter
+    cdef char _head[18]
+    cdef str take(self)
+    cpdef bint is_own(self, str cloid) except -1

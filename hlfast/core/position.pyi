@@ -1,0 +1,73 @@
+from collections.abc import Mapping
+from decimal import Decimal
+
+from hlfast.core.bus import EventBus
+from hlfast.core.updates import TradeUpdate
+from hlfast.types import Number, PositionSide
+
+class Position:
+    symbol: str
+    sz_decimals: int
+    realized_pnl: Decimal
+    funding: Decimal
+    mark_price: Decimal | None
+    liquidation_price: Decimal | None
+    leverage: int
+    margin: Decimal
+    timestamp_ns: int
+    def __init__(
+        self,
+        symbol: str,
+        *,
+        sz_decimals: int = 8,
+        size: Number = 0,
+        side: PositionSide | None = None,
+        entry_price: Number = 0,
+        mark_price: Number | None = None,
+        liquidation_price: Number | None = None,
+        unrealized_pnl: Number = 0,
+        realized_pnl: Number = 0,
+        leverage: int = 1,
+        margin: Number = 0,
+        funding: Number = 0,
+        timestamp_ns: int | None = None,
+    ) -> None: ...
+    @property
+    def signed_size(self) -> Decimal: ...
+    @property
+    def signed_lots(self) -> int: ...
+    @property
+    def size(self) -> Decimal: ...
+    @property
+    def side(self) -> PositionSide: ...
+    @property
+    def is_long(self) -> bool: ...
+    @property
+    def is_short(self) -> bool: ...
+    @property
+    def is_flat(self) -> bool: ...
+    @property
+    def entry_price(self) -> Decimal: ...
+    @property
+    def fees(self) -> dict[str, Decimal]: ...
+    @property
+    def unrealized_pnl(self) -> Decimal: ...
+    @property
+    def position_value(self) -> Decimal: ...
+    @property
+    def roe(self) -> Decimal: ...
+    @property
+    def distance_to_liquidation(self) -> Decimal | None: ...
+    def snapshot(self) -> Position: ...
+
+class PositionBook:
+    def __init__(self, bus: EventBus) -> None: ...
+    @property
+    def positions(self) -> Mapping[str, Position]: ...
+    def start(self, coin: str, sz_decimals: int, size: Number, entry_price: Number) -> None: ...
+    def apply_fill(self, fill: TradeUpdate) -> Position: ...
+    def apply_funding(self, coin: str, amount: Number) -> None: ...
+    def set_mark(self, coin: str, price: Number) -> None: ...
+    def set_account_view(
+        self, coin: str, *, leverage: int, margin: Number, liquidation_price: Number | None
+    ) -> None: ...

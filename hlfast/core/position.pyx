@@ -1,0 +1,223 @@
+"""Position and PositionBook: what own fills make of a position (layer 1, warm).
+
+One net position an instrument: signed size, average entry, realised PnL without fees, fees by token, funding. All
+exact `Decimal` (60 digits); an average is the one division, taken when it is read. Opening moves the average, closing
+realises `closed size x (price - entry) x sign`, a fill through zero closes and then opens at its own price (protocol,
+section 7.4). The account's state verifies a position and never overwrites it.
+"""
+
+from libc.stdint cimport int64_t
+
+from hlfast.clock cimport now_ns
+from hlfast.core.bus cimport EventBus
+from hlfast.core.updates cimport TradeUpdate
+
+from decimal import Context, Decimal
+from types import MappingProxyType
+
+from hlfast.core.events import PositionUpdate
+from hlfast.core.fixed import number_to_decimal, scaled_to_decimal, to_scaled
+from hlfast.errors import RangeError
+from hlfast.types import PositionSide
+
+cdef object _X = Context(prec=60)
+cdef object ZERO = Decimal(0)
+cdef object HUNDRED = Decimal(100)
+
+
+cdef object _optional(object number):
+    return None if number is None else number_to_decimal(number)
+
+
+cdef class Position:
+    """One instrument's net position. `size` is never negative; `signed_size` and `side` tell the direction."""
+
+    def __init__(
+        self, str symbol, *, int sz_decimals=8, size=0, side=None, entry_price=0, mark_price=None, liquidation_price=None,
+        unrealized_pnl=0, realized_pnl=0, leverage=1, margin=0, funding=0, timestamp_ns=None,
+    ):
+        self.symbol = symbol
+        self.sz_decimals = sz_decimals
+        self.lots = to_scaled(size, sz_decimals)
+        if side is PositionSide.SHORT and self.lots > 0:
+            self.lots = -self.lots
+        elif side is PositionSide.LONG and self.lots < 0:
+            raise RangeError(f"{symbol}: a long position has a size of at least 0, got {size!r}")
+        self._cost = _X.multiply(number_to_decimal(entry_price), self.size)
+        self.realized_pnl = number_to_decimal(realized_pnl)
+        self.funding = number_to_decimal(funding)
+        self.mark_price = _optional(mark_price)
+        self.liquidation_price = _optional(liquidation_price)
+        self._unrealized = number_to_decimal(unrealized_pnl)
+        self.leverage = leverage
+        self.margin = number_to_decimal(margin)
+        self.timestamp_ns = now_ns() if timestamp_ns is None else timestamp_ns
+        self._fees = {}
+
+    def __repr__(self):
+        return f"<Position {self.symbol} {self.side.name} {self.size} entry={self.entry_price} realized={self.realized_pnl}>"
+
+    cdef int book(self, int64_t lots, object price) except -1:
+        """Move the position by `lots` (signed) at `price`."""
+        cdef int64_t held = self.lots, closing
+        cdef object step = scaled_to_decimal(lots if lots > 0 else -lots, self.sz_decimals)
+        if lots == 0:
+            return 0
+        if held == 0 or (held > 0) == (lots > 0):
+            if (lots > 0 and held > 9223372036854775807 - lots) or (lots < 0 and held < -9223372036854775807 - lots):
+                raise RangeError(f"{self.symbol}: the position does not fit into 63 bits of lots")
+            self._cost = _X.add(self._cost, _X.multiply(step, price))
+            self.lots = held + lots
+            return 0
+        closing = min(abs(held), abs(lots))
+        closed = scaled_to_decimal(closing, self.sz_decimals)
+        entry = self.entry_price
+        gain = _X.multiply(closed, _X.subtract(price, entry))
+        self.realized_pnl = _X.add(self.realized_pnl, gain if held > 0 else gain.copy_negate())
+        self.lots = held + lots
+        if self.lots == 0:
+            self._cost = ZERO
+        elif (self.lots > 0) == (held > 0):
+            self._cost = _X.subtract(self._cost, _X.multiply(closed, entry))
+        else:  # through zero: the rest opens at this price
+            self._cost = _X.multiply(scaled_to_decimal(abs(self.lots), self.sz_decimals), price)
+        return 0
+
+    @property
+    def signed_size(self):
+        """Positive long, negative short."""
+        return scaled_to_decimal(self.lots, self.sz_decimals)
+
+    @property
+    def signed_lots(self):
+        return self.lots
+
+    @property
+    def size(self):
+        return scaled_to_decimal(abs(self.lots), self.sz_decimals)
+
+    @property
+    def side(self):
+        """LONG, SHORT, or BOTH when flat."""
+        return PositionSide.LONG if self.lots > 0 else PositionSide.SHORT if self.lots < 0 else PositionSide.BOTH
+
+    @property
+    def is_long(self):
+        return self.lots > 0
+
+    @property
+    def is_short(self):
+        return self.lots < 0
+
+    @property
+    def is_flat(self):
+        return self.lots == 0
+
+    @property
+    def entry_price(self):
+        """Average price of what is open; 0 when flat."""
+        return _X.divide(self._cost, self.size) if self.lots else ZERO
+
+    @property
+    def fees(self):
+        """Fees by token; negative is a rebate."""
+        return dict(self._fees)
+
+    @property
+    def unrealized_pnl(self):
+        """size x (mark - entry) with the sign of the position; the venue's own figure where no mark is known."""
+        if self.mark_price is None or self._unrealized:
+            return self._unrealized
+        return _X.subtract(_X.multiply(self.signed_size, self.mark_price), self._cost if self.lots > 0 else self._cost.copy_negate())
+
+    @property
+    def position_value(self):
+        """size x mark (x entry where no mark is known)."""
+        return _X.multiply(self.size, self.mark_price) if self.mark_price is not None else self._cost
+
+    @property
+    def roe(self):
+        """Unrealised PnL over margin in percent; 0 without margin."""
+        return _X.multiply(_X.divide(self.unrealized_pnl, self.margin), HUNDRED) if self.margin > 0 else ZERO
+
+    @property
+    def distance_to_liquidation(self):
+        """|liquidation - mark| / mark in percent; 0 without a mark, None without a liquidation price."""
+        if self.liquidation_price is None:
+            return None
+        if self.mark_price is None or self.mark_price <= 0:
+            return ZERO
+        return _X.multiply(_X.divide(_X.abs(_X.subtract(self.liquidation_price, self.mark_price)), self.mark_price), HUNDRED)
+
+    def snapshot(self):
+        """An independent copy that never changes."""
+        cdef Position copy = Position.__new__(Position)
+        copy.symbol = self.symbol
+        copy.sz_decimals = self.sz_decimals
+        copy.lots = self.lots
+        copy._cost = self._cost
+        copy.realized_pnl = self.realized_pnl
+        copy.funding = self.funding
+        copy.mark_price = self.mark_price
+        copy.liquidation_price = self.liquidation_price
+        copy._unrealized = self._unrealized
+        copy.leverage = self.leverage
+        copy.margin = self.margin
+        copy.timestamp_ns = self.timestamp_ns
+        copy._fees = dict(self._fees)
+        return copy
+
+
+cdef class PositionBook:
+    """The positions of one account by own fills. Emits a `PositionUpdate` on open, change and close."""
+
+    def __init__(self, EventBus bus):
+        self._bus = bus
+        self._positions = {}
+
+    @property
+    def positions(self):
+        """By coin, read-only. A closed position stays with size 0 and its realised PnL."""
+        return MappingProxyType(self._positions)
+
+    def start(self, str coin, int sz_decimals, size, entry_price):
+        """Take a position that was there before the first fill (`size` signed)."""
+        self._positions[coin] = Position(coin, sz_decimals=sz_decimals, size=size, entry_price=entry_price)
+
+    def apply_fill(self, TradeUpdate fill not None):
+        """Book a fill and tell of it. Returns the position."""
+        cdef Position position = self._positions.get(fill.coin)
+        if position is None:
+            position = self._positions[fill.coin] = Position(fill.coin, sz_decimals=fill.sz_decimals)
+        if fill.lots < 0:
+            raise RangeError(f"{fill.coin}: a fill of {fill.size_text} is off the lot grid of a perpetual")
+        position.book(fill.lots if fill.is_buy else -fill.lots, fill.price)
+        position._fees[fill.fee_token] = _X.add(position._fees.get(fill.fee_token, ZERO), fill.fee)
+        self._tell(position, fill.time_ms, fill.recv_ns)
+        return position
+
+    def apply_funding(self, str coin, amount):
+        """Book a funding payment; positive is received."""
+        cdef Position position = self._positions.get(coin)
+        if position is not None:
+            position.funding = _X.add(position.funding, number_to_decimal(amount))
+
+    def set_mark(self, str coin, price):
+        """The venue's mark price, for unrealised PnL."""
+        cdef Position position = self._positions.get(coin)
+        if position is not None:
+            position.mark_price = number_to_decimal(price)
+            position._unrealized = ZERO
+
+    def set_account_view(self, str coin, *, leverage, margin, liquidation_price):
+        """What only the venue's account state knows of a position."""
+        cdef Position position = self._positions.get(coin)
+        if position is not None:
+            position.leverage = leverage
+            position.margin = number_to_decimal(margin)
+            position.liquidation_price = _optional(liquidation_price)
+
+    def _tell(self, Position position, time_ms, recv_ns):
+        position.timestamp_ns = recv_ns if recv_ns else now_ns()
+        if self._bus.wants(PositionUpdate):
+            self._bus.emit_event(PositionUpdate(coin=position.symbol, position=position, time_ms=time_ms, recv_ns=position.timestamp_ns))

@@ -1,0 +1,36 @@
+from collections.abc import Callable
+
+from picows import WSFrame, WSListener, WSTransport
+
+from hlfast.core.frame_sink import FrameSink
+
+MAX_MESSAGE: int
+
+class Listener(WSListener):
+    last_recv_ns: int
+    frames: int
+    binary_frames: int
+    sink_errors: int
+    max_message: int
+    close_reason: str
+    def __init__(
+        self,
+        sink: FrameSink,
+        *,
+        on_open: Callable[[], object],
+        on_closed: Callable[[str], object],
+        on_error: Callable[[Exception], object] | None = None,
+        max_message: int = ...,
+    ) -> None: ...
+    def send(self, data: bytes) -> bool: ...
+    @property
+    def is_open(self) -> bool: ...
+    @property
+    def transport(self) -> WSTransport | None: ...
+    def close(self, reason: str) -> None: ...
+    def abort(self, reason: str) -> None: ...
+    def on_ws_connected(self, transport: WSTransport) -> None: ...
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None: ...
+    def on_ws_disconnected(self, transport: WSTransport) -> None: ...
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...

@@ -1,0 +1,671 @@
+"""HyperliquidConnector (layer 3): wires sources, tracker, signer and order entry together and owns their life cycle.
+
+    async with hlfast.connect("simulator") as hl:
+        hl.watch("BTC")
+        order = hl.buy("BTC", "0.001", "60000", tif="Alo")       # tracked, signed and written when this returns
+        await order.accepted()
+
+Two sockets: market data, and the account (its streams, orders and queries). Orders are refused while the account's
+stream is not LIVE. One event loop owns a connector; constructing one starts nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from hlfast import clock
+from hlfast.config import SIMULATOR_TEST_KEY, Network, Settings
+from hlfast.config import network as network_of
+from hlfast.core import events as ev
+from hlfast.core.bus import EventBus
+from hlfast.core.connector_base import ConnectorBase, Unsubscribe
+from hlfast.core.in_flight_order import InFlightOrder
+from hlfast.core.ledger import Ledger
+from hlfast.core.order_book import Bbo, OrderBook
+from hlfast.core.order_tracker import ClientOrderTracker
+from hlfast.core.position import Position, PositionBook
+from hlfast.core.trading_rule import TradingRule
+from hlfast.core.updates import OrderUpdate, Trade, TradeUpdate
+from hlfast.errors import ConfigError, HlfastError, NotReady, UnknownOutcome
+from hlfast.net.backoff import Backoff
+from hlfast.net.http import HttpClient
+from hlfast.net.session import ConnectionBudget, WebSocketSession
+from hlfast.types import ConnectorType, Number, OrderParams, OrderType, PositionAction, StreamState, Trigger
+from hlfast.venues.hyperliquid import recovery
+from hlfast.venues.hyperliquid.actions import Actions
+from hlfast.venues.hyperliquid.info import Info
+from hlfast.venues.hyperliquid.keys import load_key
+from hlfast.venues.hyperliquid.limits import Limits
+from hlfast.venues.hyperliquid.market_data import MarketData
+from hlfast.venues.hyperliquid.metadata import Metadata
+from hlfast.venues.hyperliquid.nonce import nonce_manager_for
+from hlfast.venues.hyperliquid.order_entry import OrderEntry
+from hlfast.venues.hyperliquid.scan import Router
+from hlfast.venues.hyperliquid.sign import Signer
+from hlfast.venues.hyperliquid.user_stream import UserStream
+
+log = logging.getLogger("hlfast")
+
+TRADING_ACTIONS = (
+    "order",
+    "cancel",
+    "cancelByCloid",
+    "modify",
+    "batchModify",
+    "scheduleCancel",
+    "updateLeverage",
+    "updateIsolatedMargin",
+    "topUpIsolatedOnlyMargin",
+    "noop",
+)
+"""What the connector's own signer signs unless `allow=` says otherwise: nothing that moves funds."""
+
+HOUSEKEEPING_SECONDS = 0.1
+
+
+def connect(network: str | Network, **options: Any) -> HyperliquidConnector:
+    """A connector for `network`: "mainnet", "testnet", "simulator" or a `Network`. Use it with `async with`.
+
+    `key`: private key (hex or 32 bytes), "env:NAME", a file with mode 0600 or a keystore; the simulator needs none.
+    `account`: the address to trade for, where the key is an agent's. `vault`: act for a vault or sub-account.
+    """
+    return HyperliquidConnector(network, **options)
+
+
+class HyperliquidConnector(ConnectorBase):
+    def __init__(
+        self,
+        network: str | Network,
+        *,
+        key: str | bytes | Signer | None = None,
+        account: str | None = None,
+        vault: str | None = None,
+        settings: Settings | None = None,
+        allow: Sequence[str] | None = None,
+    ) -> None:
+        self.network = network_of(network)
+        self.settings = settings or Settings()
+        self._owns_signer = not isinstance(key, Signer)
+        self.signer = key if isinstance(key, Signer) else _signer(key, self.network, allow)
+        self.account = (vault or account or self.signer.address).lower()
+        self.vault = vault.lower() if vault else None
+        self.bus = EventBus()
+        self.tracker = ClientOrderTracker(self.bus, hold_ms=self.settings.hold_ms)
+        self.info = Info(self._ask)
+        self.actions = Actions(lambda action: self.entry.act(action), lambda coin: self.resolve(coin).asset)
+        self.limits = Limits()
+        self.metadata: Metadata | None = None
+        # What the modules beside this one (recovery) read and feed; not for users.
+        self.burnt_nonces: set[int] = set()
+        self.own_ledger = Ledger()
+        self.position_book = PositionBook(self.bus)
+        self._balances: dict[str, Any] = {}
+        self.last_fill_ms = 0
+        self.baseline_ms = 0
+        self._synchronising: asyncio.Task[None] | None = None
+        self._housekeeping: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._ready_waiters: set[asyncio.Future[None]] = set()
+        self._questions: dict[str, tuple[int, int]] = {}
+        self._down_since_ns = 0
+        self._reporting = False
+        self._counts = {"venue_errors": 0, "scan_errors": 0}
+
+        self._market_router = Router()
+        self._account_router = Router()
+        self.market = MarketData(self._market_router, self._on_market_live)
+        self.stream = UserStream(self.account, self._on_order_update, self._on_fill)
+        self._wire_router(self._market_router, self.market.on_subscription_response)
+        self._wire_router(self._account_router, self.stream.on_subscription_response)
+        self._account_router.order_sink = self.stream.order_sink
+        self._account_router.fill_sink = self.stream.fill_sink
+        self._account_router.rule_for = self.rule_for
+        self._http = HttpClient(self.network.http_url, allow_insecure=self.network.allow_insecure)
+        self._budget = ConnectionBudget()
+        self._market_session = self._session("market", self._market_router, self._on_market_connected)
+        self._account_session = self._session("account", self._account_router, self._on_account_connected)
+        self.market.session, self.stream.session = self._market_session, self._account_session
+        self.entry = OrderEntry(
+            signer=self.signer,
+            nonces=nonce_manager_for(self.signer.address),
+            tracker=self.tracker,
+            limits=self.limits,
+            settings=self.settings,
+            is_mainnet=self.network.is_mainnet,
+            vault=self.vault,
+            resolve=self.resolve,
+            book_of=self.market.book_or_none,
+        )
+        self.bus.on_error = self._on_handler_error
+        self.tracker.decimals_of = self._decimals_of
+        self._account_router.post_sink = self.entry.on_reply
+
+    # -- identity ---------------------------------------------------------------------------------------------------
+    @property
+    def name(self) -> str:
+        return "hyperliquid_perpetual"
+
+    @property
+    def domain(self) -> str:
+        return self.name if self.network.is_mainnet else f"{self.name}_testnet"
+
+    @property
+    def connector_type(self) -> ConnectorType:
+        return ConnectorType.DERIVATIVE_PERPETUAL
+
+    def __repr__(self) -> str:
+        return f"<HyperliquidConnector {self.network.name} account={self.account} account_stream={self._account_session.state}>"
+
+    # -- life cycle -------------------------------------------------------------------------------------------------
+    async def initialize(self) -> None:
+        """Load the instruments and check the account. Raises `NotReady` if the venue cannot be reached."""
+        meta, spot_meta, role = await asyncio.gather(
+            self._query_http({"type": "meta"}),
+            self._query_http({"type": "spotMeta"}),
+            self._query_http({"type": "userRole", "user": self.account}),
+        )
+        self._check_role(role)
+        self.metadata = Metadata.from_json(meta, spot_meta)
+        self.entry.rules = dict(self.metadata.rules)
+        for skipped in self.metadata.skipped:
+            log.warning("instrument skipped: %s", skipped)
+
+    def _check_role(self, role: Any) -> None:
+        """An agent has no orders or positions of its own: subscribing to it would show nothing, silently."""
+        kind = role.get("role") if isinstance(role, dict) else None
+        if kind == "agent":
+            master = (role.get("data") or {}).get("user", "its master")
+            raise ConfigError(
+                f"{self.account} is an agent (API wallet) of {master}; orders and positions belong to the master: "
+                f"pass account={master!r}"
+            )
+        if kind == "missing":
+            log.warning(
+                "the venue does not know the account %s yet: it has to be funded before it can trade", self.account
+            )
+
+    async def connect(self) -> None:
+        if self.metadata is None:
+            await self.initialize()
+        if self._housekeeping is not None:
+            return
+        loop = asyncio.get_running_loop()
+        thread = threading.get_ident()
+
+        def wake(future: asyncio.Future[Any], value: Any) -> None:
+            if threading.get_ident() != thread:
+                loop.call_soon_threadsafe(wake, future, value)
+            elif not future.done():
+                future.set_result(value)
+
+        self.bus.task_factory = self._spawn
+        self.tracker.waiter_factory = loop.create_future
+        self.tracker.timer_factory = loop.call_later
+        self.tracker.waker = wake
+        self._account_session.start()
+        self._market_session.start()
+        self._housekeeping = loop.create_task(self._keep_house(), name="hlfast-housekeeping")
+
+    async def disconnect(self) -> None:
+        for task in [self._housekeeping, self._synchronising, *self._tasks]:
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await task
+        self._housekeeping = self._synchronising = None
+        await self._market_session.stop()
+        await self._account_session.stop()
+        self.entry.connection_lost("the connector was closed")
+        await self._http.close()
+
+    async def wait_ready(self, timeout: float | None = None) -> None:
+        limit = self.settings.ready_timeout if timeout is None else timeout
+        deadline = clock.monotonic_ns() + int(limit * 1e9)
+        while not self.ready:
+            if clock.monotonic_ns() > deadline:
+                raise NotReady(f"not ready after {limit:g} s: {self._why_not_ready()}; {self._state_text()}")
+            waiter = asyncio.get_running_loop().create_future()
+            self._ready_waiters.add(waiter)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(waiter, 0.05)
+            self._ready_waiters.discard(waiter)
+
+    @property
+    def is_connected(self) -> bool:
+        return bool(self._account_session.state is StreamState.LIVE)
+
+    @property
+    def ready(self) -> bool:
+        return not self._why_not_ready()
+
+    def _why_not_ready(self) -> str:
+        if self.metadata is None:
+            return "instruments not loaded"
+        if not self.is_connected:
+            return "the account's stream is not live"
+        if self.market.coins:
+            if self._market_session.state is not StreamState.LIVE:
+                return "the market data stream is not live"
+            for coin in self.market.coins:
+                market = self.market.market(coin)
+                if "l2Book" in market.wanted and (market.book.is_stale or not market.book.epoch):
+                    return f"no fresh book for {coin}"
+        return ""
+
+    def _state_text(self) -> str:
+        return f"market {self._market_session.state}, account {self._account_session.state}"
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return {
+            "network": self.network.name,
+            "account": self.account,
+            "ready": self.ready,
+            "why_not_ready": self._why_not_ready(),
+            "market": str(self._market_session.state),
+            "account_stream": str(self._account_session.state),
+            "watched": self.market.coins,
+            "live_orders": self.tracker.active_order_count,
+            "unresolved": [order.client_order_id for order in self.orders if order.unresolved],
+            "counters": self.counters,
+        }
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return {
+            **self._counts,
+            **{f"market_{k}": v for k, v in self._market_router.counters.items()},
+            **{f"account_{k}": v for k, v in self._account_router.counters.items()},
+            **{f"tracker_{k}": v for k, v in self.tracker.counters.items()},
+            "market_connections": self._market_session.connections,
+            "account_connections": self._account_session.connections,
+        }
+
+    # -- market data ------------------------------------------------------------------------------------------------
+    def watch(self, coin: str, *, book: bool = True, bbo: bool = True, trades: bool = False) -> None:
+        rule = self.resolve(coin)
+        kinds = {kind for kind, on in (("l2Book", book), ("bbo", bbo), ("trades", trades)) if on}
+        if not kinds:
+            raise ConfigError(f"watch({coin!r}) asks for nothing; switch on book, bbo or trades")
+        self.market.watch(rule, kinds)
+        if self._market_session.state is StreamState.LIVE:
+            self._market_session.set_state(StreamState.SUBSCRIBING, f"subscribing to {rule.coin}")
+
+    def unwatch(self, coin: str) -> None:
+        self.market.unwatch(self.resolve(coin).coin)
+
+    def book(self, coin: str) -> OrderBook:
+        return self.market.market(self.resolve(coin).coin).book
+
+    def bbo(self, coin: str) -> Bbo:
+        return self.market.market(self.resolve(coin).coin).bbo
+
+    def on_book(self, coin: str, fn: Callable[[OrderBook], object]) -> Unsubscribe:
+        return self.market.add_handler(self.resolve(coin).coin, "l2Book", fn)
+
+    def on_bbo(self, coin: str, fn: Callable[[Bbo], object]) -> Unsubscribe:
+        return self.market.add_handler(self.resolve(coin).coin, "bbo", fn)
+
+    def on_trade(self, coin: str, fn: Callable[[Trade], object]) -> Unsubscribe:
+        return self.market.add_handler(self.resolve(coin).coin, "trades", fn)
+
+    # -- rules ------------------------------------------------------------------------------------------------------
+    @property
+    def trading_rules(self) -> Mapping[str, TradingRule]:
+        return self._meta().rules
+
+    def resolve(self, coin: str) -> TradingRule:
+        return self._meta().resolve(coin)
+
+    def rule_for(self, coin: str) -> TradingRule | None:
+        return self.metadata.rules.get(coin) if self.metadata else None
+
+    def _meta(self) -> Metadata:
+        if self.metadata is None:
+            raise NotReady("instruments are not loaded; use `async with connect(...)` or await initialize() first")
+        return self.metadata
+
+    # -- orders -----------------------------------------------------------------------------------------------------
+    def buy(
+        self,
+        coin: str | OrderParams,
+        size: Number | None = None,
+        price: Number | None = None,
+        *,
+        tif: str | None = None,
+        reduce_only: bool = False,
+        trigger: Trigger | None = None,
+        rounding: str = "refuse",
+        client_order_id: str | None = None,
+        cloid: str | None = None,
+        order_type: OrderType | None = None,
+        position_action: PositionAction = PositionAction.NIL,
+        expires_after_ms: int | None = None,
+    ) -> InFlightOrder:
+        """Place a buy order: checked, tracked, signed and written to the socket when this returns.
+
+        Without a price it is a market order: Ioc, capped at the best ask plus `market_slippage_bps`. `rounding`:
+        "refuse" (an off-grid number raises and names the nearest valid ones), "passive" (down for a buy) or "nearest".
+        `expires_after_ms`: from now; 0 for none, None for the setting's default. Raises `ConfigError`, `RangeError`,
+        `OrderDenied` or `NotReady`, all before anything is tracked or sent; the venue's verdict is an event, never an
+        exception.
+        """
+        return self.entry.submit(
+            coin,
+            True,
+            size,
+            price,
+            tif=tif,
+            reduce_only=reduce_only,
+            trigger=trigger,
+            rounding=rounding,
+            client_order_id=client_order_id,
+            cloid=cloid,
+            order_type=order_type,
+            position_action=position_action,
+            expires_after_ms=expires_after_ms,
+        )
+
+    def sell(
+        self,
+        coin: str | OrderParams,
+        size: Number | None = None,
+        price: Number | None = None,
+        *,
+        tif: str | None = None,
+        reduce_only: bool = False,
+        trigger: Trigger | None = None,
+        rounding: str = "refuse",
+        client_order_id: str | None = None,
+        cloid: str | None = None,
+        order_type: OrderType | None = None,
+        position_action: PositionAction = PositionAction.NIL,
+        expires_after_ms: int | None = None,
+    ) -> InFlightOrder:
+        """Place a sell order; as `buy`, with "passive" rounding up and a market order capped below the best bid."""
+        return self.entry.submit(
+            coin,
+            False,
+            size,
+            price,
+            tif=tif,
+            reduce_only=reduce_only,
+            trigger=trigger,
+            rounding=rounding,
+            client_order_id=client_order_id,
+            cloid=cloid,
+            order_type=order_type,
+            position_action=position_action,
+            expires_after_ms=expires_after_ms,
+        )
+
+    def place(self, orders: Sequence[OrderParams]) -> list[InFlightOrder]:
+        """Several orders in one signed action. All are checked before any is tracked; an error names the index."""
+        return self.entry.place(orders)
+
+    def cancel(self, order: InFlightOrder | str) -> bool:
+        """True: a cancel request was handed to the socket. False: the order is unknown or has ended."""
+        return self.entry.cancel(order)
+
+    def cancel_all(self, coin: str | None = None) -> int:
+        """Ask for the cancel of every own live order (of `coin`); returns how many were asked for."""
+        return self.entry.cancel_all(self.resolve(coin).coin if coin else None)
+
+    def generate_client_order_id(self) -> str:
+        return self.entry.ids.next()
+
+    # -- account ----------------------------------------------------------------------------------------------------
+    @property
+    def positions(self) -> Mapping[str, Position]:
+        return self.position_book.positions
+
+    @property
+    def balances(self) -> Mapping[str, Any]:
+        return self._balances
+
+    @property
+    def ledger(self) -> dict[str, Any]:
+        figures = self.own_ledger.figures()
+        figures["realized_pnl"] = sum((p.realized_pnl for p in self.positions.values()), Decimal(0))
+        return figures
+
+    # -- what the sockets say ---------------------------------------------------------------------------------------
+    def _session(self, name: str, router: Router, on_connected: Callable[[], None]) -> WebSocketSession:
+        def on_state(state: StreamState, reason: str) -> None:
+            self._on_stream_state(name, state, reason)
+
+        return WebSocketSession(
+            self.network.ws_url,
+            router,
+            name=name,
+            ping_interval=self.settings.ping_interval,
+            pong_timeout=self.settings.pong_timeout,
+            backoff=Backoff(self.settings.backoff_min, self.settings.backoff_max),
+            on_state=on_state,
+            on_connected=on_connected,
+            connection_budget=self._budget,
+            allow_insecure=self.network.allow_insecure,
+        )
+
+    def _wire_router(self, router: Router, on_ack: Callable[[dict[str, Any]], None]) -> None:
+        def cold(channel: str, data: Any, recv_ns: int) -> None:
+            if channel == "subscriptionResponse":
+                on_ack(data)
+            elif channel == "pong":
+                (self._market_session if router is self._market_router else self._account_session).note_pong()
+            elif channel == "error":
+                self._on_venue_error(str(data))
+            elif channel == "user":
+                self._on_user_event(data)
+
+        router.cold_sink = cold
+        router.error_sink = self._on_scan_error
+        router.on_handler_error = self._on_handler_error
+
+    def _on_stream_state(self, name: str, state: StreamState, reason: str) -> None:
+        if state in (StreamState.DOWN, StreamState.CONNECTING):
+            if name == "market":
+                self.market.mark_stale(f"market data {state}: {reason}")
+            else:
+                self._on_account_down(reason)
+        self.bus.emit(ev.StreamStatus(stream=name, state=str(state), reason=reason, recv_ns=clock.epoch_ns()))
+
+    def _on_account_down(self, reason: str) -> None:
+        self.stream.hold()
+        self._down_since_ns = self._down_since_ns or clock.epoch_ns()
+        if self._synchronising is not None:
+            self._synchronising.cancel()
+            self._synchronising = None
+        self.entry.connection_lost(reason)
+
+    def _on_market_connected(self) -> None:
+        self.market.on_connected()
+
+    def _on_market_live(self) -> None:
+        if self._market_session.state in (StreamState.SUBSCRIBING, StreamState.SYNCING):
+            self._market_session.set_state(StreamState.LIVE, "subscribed")
+
+    def _on_account_connected(self) -> None:
+        listener = self._account_session.listener
+        assert listener is not None
+        self.entry.attach(listener)
+        self.stream.on_connected(self._on_account_subscribed)
+
+    def _on_account_subscribed(self) -> None:
+        self._account_session.set_state(StreamState.SYNCING, "reading the account's state")
+        self._synchronising = asyncio.get_running_loop().create_task(self._synchronise(), name="hlfast-synchronise")
+
+    async def _synchronise(self) -> None:
+        """Agree with the venue, then let news and orders through. Tried until it succeeds or the connection ends."""
+        known = self.tracker.counters
+        while True:
+            try:
+                await recovery.synchronise(self)
+                break
+            except (HlfastError, asyncio.TimeoutError, KeyError, TypeError, ValueError) as error:
+                text = f"reading the account's state failed, trying again: {type(error).__name__}: {error}"
+                log.warning(text)
+                self.bus.emit(ev.ConnectorError(code="sync_failed", text=text, recv_ns=clock.epoch_ns()))
+                await asyncio.sleep(0.5)
+        self.stream.release()
+        self.entry.go_live()
+        self._account_session.set_state(StreamState.LIVE, "synchronised")
+        if self._down_since_ns and self._account_session.connections > 1:
+            now = clock.epoch_ns()
+            fills = self.tracker.counters["fills"] - known["fills"]
+            self.bus.emit(
+                ev.Recovered(
+                    gap_ns=now - self._down_since_ns,
+                    fills=fills,
+                    orders=len(self.tracker.orders_to_ask_about),
+                    consistent=not self.tracker.orders_to_ask_about,
+                    detail=f"{fills} fills found; {len(self.tracker.orders_to_ask_about)} orders still to be settled",
+                    recv_ns=now,
+                )
+            )
+        self._down_since_ns = 0
+
+    def _on_order_update(self, update: OrderUpdate) -> None:
+        self.tracker.process_order_update(update)
+
+    def _on_fill(self, fill: TradeUpdate, is_snapshot: bool) -> None:
+        if fill.time_ms <= self.baseline_ms and self.tracker.get_order_by_exchange_id(fill.oid) is None:
+            return  # older than the account's first state, which contains it
+        if not self.tracker.process_trade_update(fill):
+            return
+        self.last_fill_ms = max(self.last_fill_ms, fill.time_ms)
+        rule = self.rule_for(fill.coin)
+        base, quote = self._meta().tokens_of(fill.coin) if rule is not None and not rule.is_perpetual else ("", "USDC")
+        self.own_ledger.book_fill(fill, base=base, quote=quote)
+        if not base:
+            self.position_book.apply_fill(fill)
+
+    def _decimals_of(self, coin: str) -> int:
+        rule = self.rule_for(coin)
+        return rule.sz_decimals if rule is not None else 8
+
+    def _on_user_event(self, data: dict[str, Any]) -> None:
+        funding = data.get("funding")
+        if funding:
+            amount = Decimal(funding["usdc"])
+            self.own_ledger.book_funding(amount)
+            self.position_book.apply_funding(funding["coin"], amount)
+            self.bus.emit(
+                ev.FundingPayment(
+                    coin=funding["coin"],
+                    amount=amount,
+                    rate=funding.get("fundingRate", ""),
+                    time_ms=funding["time"],
+                    recv_ns=clock.epoch_ns(),
+                )
+            )
+
+    def _on_venue_error(self, text: str) -> None:
+        self._counts["venue_errors"] += 1
+        self.market.on_error(text)
+        self.bus.emit(ev.ConnectorError(code="venue_error", text=text, recv_ns=clock.epoch_ns()))
+
+    def _on_scan_error(self, kind: str, detail: str, excerpt: bytes) -> None:
+        self._counts["scan_errors"] += 1
+        self.bus.emit(ev.ConnectorError(code=kind, text=detail, recv_ns=clock.epoch_ns()))
+
+    def _on_handler_error(self, fn: Any, error: BaseException) -> None:
+        text = f"{getattr(fn, '__qualname__', fn)!s} raised {type(error).__name__}: {error}"
+        log.error("handler failed: %s", text, exc_info=error)
+        if self._reporting:
+            return  # the handler of this very error failed: said in the log, and that is all
+        self._reporting = True
+        try:
+            self._report(text)
+        finally:
+            self._reporting = False
+
+    def _report(self, text: str) -> None:
+        self.bus.emit(ev.ConnectorError(code="handler_error", text=text, recv_ns=clock.epoch_ns()))
+
+    def feed_account(self, frame: bytes) -> None:
+        """Hand the venue's record to the account's scanners as if its stream had told it."""
+        self._account_router.feed(frame, clock.epoch_ns())
+
+    def set_balances(self, balances: dict[str, Any]) -> None:
+        self._balances = balances
+
+    # -- queries and other actions ----------------------------------------------------------------------------------
+    async def _ask(self, payload: dict[str, Any]) -> Any:
+        if self._account_session.is_open:
+            return await self.entry.ask(payload)
+        return await self._query_http(payload)
+
+    async def _query_http(self, payload: dict[str, Any]) -> Any:
+        status, body = await self._http.post_json("/info", payload)
+        if status != 200:
+            raise NotReady(f"the venue answered {status} to the query {payload.get('type')!r}: {body[:200]!r}")
+        return orjson.loads(body)
+
+    # -- housekeeping -----------------------------------------------------------------------------------------------
+    def _spawn(self, coro: Any) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(coro)
+        self._tasks.add(task)
+
+        def done(ended: asyncio.Task[Any]) -> None:
+            self._tasks.discard(ended)
+            if not ended.cancelled() and (error := ended.exception()) is not None:
+                self._on_handler_error(coro, error)
+
+        task.add_done_callback(done)
+        return task
+
+    async def _keep_house(self) -> None:
+        refresh_at = clock.monotonic_ns() + int(self.settings.account_refresh * 1e9)
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            now_ns = clock.epoch_ns()
+            self.tracker.tick(now_ns)
+            self.market.tick(now_ns)
+            self.entry.tick(now_ns)
+            if self.is_connected:
+                self._ask_about_orders(clock.monotonic_ns())
+                if clock.monotonic_ns() > refresh_at:
+                    refresh_at = clock.monotonic_ns() + int(self.settings.account_refresh * 1e9)
+                    self._spawn(self._refresh_account())
+
+    def _ask_about_orders(self, now_ns: int) -> None:
+        """Ask the venue about each order that only it can tell of: at once, then at growing intervals."""
+        due = self.tracker.orders_to_ask_about
+        for gone in self._questions.keys() - {order.client_order_id for order in due}:
+            del self._questions[gone]
+        for order in due:
+            at, times = self._questions.get(order.client_order_id, (0, 0))
+            if now_ns >= at:
+                wait = 500_000_000 if times < 10 else 5_000_000_000
+                self._questions[order.client_order_id] = (now_ns + wait, times + 1)
+                self._spawn(self._settle(order))
+
+    async def _settle(self, order: InFlightOrder) -> None:
+        with contextlib.suppress(HlfastError, asyncio.TimeoutError):
+            await recovery.ask_about(self, order)
+
+    async def _refresh_account(self) -> None:
+        try:
+            await recovery.read_account(self)
+        except (NotReady, UnknownOutcome, asyncio.TimeoutError) as error:
+            log.info("account state not read: %s", error)
+
+
+def _signer(key: str | bytes | None, network: Network, allow: Sequence[str] | None) -> Signer:
+    if key is None:
+        if not network.is_loopback:
+            raise ConfigError(
+                f"network {network.name!r} needs a key: pass key='env:NAME', a file with mode 0600 or a keystore "
+                "(an agent wallet's key is enough, and cannot withdraw)"
+            )
+        key = SIMULATOR_TEST_KEY
+    return Signer(load_key(key), allow=TRADING_ACTIONS if allow is None else (*TRADING_ACTIONS, *allow))

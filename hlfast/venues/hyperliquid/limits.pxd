@@ -1,0 +1,19 @@
+from libc.stdint cimport int64_t
+
+cdef class Window:
+    cdef readonly int64_t limit
+    cdef readonly int64_t used
+    cdef int64_t _buckets[60]
+    cdef int64_t _second
+    cdef int _advance(self, int64_t now_ms) noexcept nogil
+    cdef int take(self, int64_t units, int64_t now_ms) noexcept nogil
+    cdef int64_t rest(self, int64_t now_ms) noexcept nogil
+
+cdef class Limits:
+    cdef readonly Window weight
+    cdef readonly Window messages
+    cdef readonly int64_t cancel_reserve
+    cdef readonly int64_t address_requests
+    cdef readonly dict spent_on
+    cpdef int check_order(self, int64_t items, int64_t now_ms) except -1
+    cpdef int spend(self, str what, int64_t weight, int64_t now_ms, int64_t items=?) except -1

@@ -1,0 +1,26 @@
+IP_WEIGHT_PER_MINUTE: int
+MESSAGES_PER_MINUTE: int
+POSTS_IN_FLIGHT: int
+MAX_ITEMS_PER_ACTION: int
+QUERY_WEIGHT: dict[str, int]
+PER_ITEM: dict[str, int]
+
+def action_weight(items: int) -> int: ...
+def query_weight(kind: str, rows: int = 0) -> int: ...
+
+class Window:
+    limit: int
+    used: int
+    def __init__(self, limit: int) -> None: ...
+    def add(self, units: int, now_ms: int) -> None: ...
+    def left(self, now_ms: int) -> int: ...
+
+class Limits:
+    weight: Window
+    messages: Window
+    cancel_reserve: int
+    address_requests: int
+    spent_on: dict[str, int]
+    def __init__(self, *, cancel_reserve: int = 100) -> None: ...
+    def check_order(self, items: int, now_ms: int) -> int: ...
+    def spend(self, what: str, weight: int, now_ms: int, items: int = 0) -> int: ...

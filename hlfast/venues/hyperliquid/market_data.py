@@ -1,0 +1,190 @@
+"""The order-book data source (layer 3, cold; the frames themselves go from the socket to `scan`).
+
+Owns which instruments are watched, their books and best bid/offer views, the handlers on them, and the subscriptions
+that are sent again after each reconnect. One socket; the wanted set outlives it. A subscription counts as confirmed by
+its acknowledgement or its first data, and is sent again until it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from hlfast import clock
+from hlfast.core.order_book import Bbo, OrderBook
+from hlfast.core.trading_rule import TradingRule
+from hlfast.errors import ConfigError
+from hlfast.net.session import WebSocketSession
+from hlfast.types import StreamState
+from hlfast.venues.hyperliquid.scan import Router
+
+Handler = Callable[[Any], object]
+Unsubscribe = Callable[[], None]
+
+RETRY_NS = 2_000_000_000
+"""A subscription without acknowledgement or data is sent again after this."""
+
+
+class _Market:
+    __slots__ = ("bbo", "book", "handlers", "rule", "wanted")
+
+    def __init__(self, rule: TradingRule) -> None:
+        self.rule = rule
+        self.book = OrderBook(rule.coin, rule.sz_decimals)
+        self.bbo = Bbo(rule.coin, rule.sz_decimals)
+        self.wanted: set[str] = set()
+        self.handlers: dict[str, tuple[Handler, ...]] = {"l2Book": (), "bbo": (), "trades": ()}
+
+
+class MarketData:
+    """Books, best bid/offer and trades of the watched instruments."""
+
+    def __init__(self, router: Router, on_live: Callable[[], None]) -> None:
+        self._router = router
+        self._on_live = on_live
+        self._markets: dict[str, _Market] = {}
+        self._confirmed: set[tuple[str, str]] = set()
+        self._sent_ns: dict[tuple[str, str], int] = {}
+        self.session: WebSocketSession | None = None
+
+    # -- what is wanted ---------------------------------------------------------------------------------------------
+    def watch(self, rule: TradingRule, kinds: set[str]) -> None:
+        market = self._markets.get(rule.coin)
+        if market is None:
+            market = self._markets[rule.coin] = _Market(rule)
+            self._router.add_instrument(rule, market.book, market.bbo)
+        new = kinds - market.wanted
+        market.wanted |= kinds
+        for kind in sorted(new):
+            self._send("subscribe", kind, rule.coin)
+
+    def unwatch(self, coin: str) -> None:
+        market = self._markets.pop(coin, None)
+        if market is None:
+            return
+        for kind in sorted(market.wanted):
+            self._send("unsubscribe", kind, coin)
+            self._confirmed.discard((kind, coin))
+            self._sent_ns.pop((kind, coin), None)
+        self._router.remove_instrument(coin)
+
+    @property
+    def coins(self) -> list[str]:
+        return list(self._markets)
+
+    def market(self, coin: str) -> _Market:
+        found = self._markets.get(coin)
+        if found is None:
+            raise ConfigError(
+                f"{coin} is not watched; call watch({coin!r}) first (watched: {', '.join(self._markets) or 'none'})"
+            )
+        return found
+
+    def book_or_none(self, coin: str) -> OrderBook | None:
+        found = self._markets.get(coin)
+        return found.book if found is not None else None
+
+    def add_handler(self, coin: str, kind: str, fn: Handler) -> Unsubscribe:
+        """Call `fn` from the frame. It must be a plain function: a coroutine here would cost a task a frame."""
+        if inspect.iscoroutinefunction(fn):
+            raise ConfigError(
+                f"{getattr(fn, '__qualname__', fn)!r} is a coroutine function; handlers of {kind} run inside the frame, "
+                "where a task would cost more than the frame itself. Pass a plain function; start a task from it if needed"
+            )
+        if not callable(fn):
+            raise ConfigError(f"a handler of {kind} must be callable, got {type(fn).__name__}")
+        market = self.market(coin)
+        market.handlers[kind] = (*market.handlers[kind], fn)
+        self._install(market, kind)
+
+        def remove() -> None:
+            left = list(market.handlers[kind])
+            if fn in left:
+                left.remove(fn)
+                market.handlers[kind] = tuple(left)
+                if self._markets.get(coin) is market:
+                    self._install(market, kind)
+
+        return remove
+
+    def _install(self, market: _Market, kind: str) -> None:
+        setters: dict[str, Callable[[str, tuple[Handler, ...]], None]] = {
+            "l2Book": self._router.set_book_handlers,
+            "bbo": self._router.set_bbo_handlers,
+            "trades": self._router.set_trade_handlers,
+        }
+        setters[kind](market.rule.coin, market.handlers[kind])
+
+    # -- the socket -------------------------------------------------------------------------------------------------
+    def on_connected(self) -> None:
+        """A new connection: nothing is confirmed, every book is stale until its snapshot, all is asked for again."""
+        self._confirmed.clear()
+        self._sent_ns.clear()
+        self.mark_stale("reconnected: waiting for a fresh snapshot")
+        for coin, market in self._markets.items():
+            for kind in sorted(market.wanted):
+                self._send("subscribe", kind, coin)
+        self.check_live()
+
+    def mark_stale(self, reason: str) -> None:
+        for market in self._markets.values():
+            market.book.mark_stale(reason)
+
+    def on_subscription_response(self, data: dict[str, Any]) -> None:
+        subscription = data.get("subscription") or {}
+        key = (str(subscription.get("type", "")), str(subscription.get("coin", "")))
+        if data.get("method") == "subscribe" and key[1] in self._markets:
+            self._confirmed.add(key)
+            self.check_live()
+
+    def on_error(self, text: str) -> tuple[str, str] | None:
+        """The (kind, coin) that a WebSocket error is about, if it names one of ours."""
+        start = text.find("{")
+        try:
+            about = orjson.loads(text[start:]) if start >= 0 else {}
+        except orjson.JSONDecodeError:
+            about = {}
+        subscription = about.get("subscription", about) if isinstance(about, dict) else {}
+        key = (str(subscription.get("type", "")), str(subscription.get("coin", "")))
+        if text.startswith("Already subscribed") and key[1] in self._markets:
+            self._confirmed.add(key)
+            self.check_live()
+            return None
+        return key if key[1] else None
+
+    def check_live(self) -> None:
+        wanted = {(kind, coin) for coin, market in self._markets.items() for kind in market.wanted}
+        if wanted <= self._confirmed:
+            self._on_live()
+
+    def tick(self, now_ns: int) -> None:
+        """Confirm by data, and send again what has not been confirmed."""
+        session = self.session
+        if session is None or session.state in (StreamState.DOWN, StreamState.CONNECTING):
+            return
+        changed = False
+        for coin, market in self._markets.items():
+            for kind in market.wanted:
+                key = (kind, coin)
+                if key in self._confirmed:
+                    continue
+                sent = self._sent_ns.get(key, 0)
+                seen = market.book.recv_ns if kind == "l2Book" else market.bbo.recv_ns if kind == "bbo" else 0
+                if sent and seen > sent:
+                    self._confirmed.add(key)
+                    changed = True
+                elif now_ns - sent > RETRY_NS:
+                    self._send("subscribe", kind, coin)
+        if changed:
+            self.check_live()
+
+    def _send(self, method: str, kind: str, coin: str) -> None:
+        session = self.session
+        if session is None or not session.is_open:
+            return  # sent by on_connected
+        if method == "subscribe":
+            self._sent_ns[(kind, coin)] = clock.epoch_ns()
+        session.send(orjson.dumps({"method": method, "subscription": {"type": kind, "coin": coin}}))

@@ -1,0 +1,77 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hlfast.config import Settings
+from hlfast.core.in_flight_order import InFlightOrder
+from hlfast.core.order_book import OrderBook
+from hlfast.core.order_ids import ClientOrderIds, Cloids
+from hlfast.core.order_tracker import ClientOrderTracker
+from hlfast.core.trading_rule import TradingRule
+from hlfast.net.listener import Listener
+from hlfast.types import Number, OrderParams, OrderType, PositionAction, Trigger
+from hlfast.venues.hyperliquid.limits import Limits
+from hlfast.venues.hyperliquid.nonce import NonceManager
+from hlfast.venues.hyperliquid.scan import PostReply
+from hlfast.venues.hyperliquid.sign import Signer
+
+LATE_ANSWER_NS: int
+
+class OrderEntry:
+    signer: Signer
+    nonces: NonceManager
+    tracker: ClientOrderTracker
+    limits: Limits
+    settings: Settings
+    is_mainnet: bool
+    vault: str | None
+    ids: ClientOrderIds
+    cloids: Cloids
+    rules: dict[str, TradingRule]
+    live: bool
+    not_live_reason: str
+    orders_sent: int
+    cancels_sent: int
+    unresolved_count: int
+    stray_answers: int
+    def __init__(
+        self,
+        *,
+        signer: Signer,
+        nonces: NonceManager,
+        tracker: ClientOrderTracker,
+        limits: Limits,
+        settings: Settings,
+        is_mainnet: bool,
+        vault: str | None = None,
+        resolve: Callable[[str], TradingRule],
+        book_of: Callable[[str], OrderBook | None],
+    ) -> None: ...
+    def attach(self, listener: Listener) -> None: ...
+    def go_live(self) -> None: ...
+    def connection_lost(self, reason: str) -> None: ...
+    def on_reply(self, reply: PostReply) -> None: ...
+    def tick(self, now: int) -> None: ...
+    @property
+    def in_flight(self) -> int: ...
+    def submit(
+        self,
+        coin: str | OrderParams,
+        is_buy: bool,
+        size: Number | None = None,
+        price: Number | None = None,
+        *,
+        tif: str | None = None,
+        reduce_only: bool = False,
+        trigger: Trigger | None = None,
+        rounding: str = "refuse",
+        client_order_id: str | None = None,
+        cloid: str | None = None,
+        order_type: OrderType | None = None,
+        position_action: PositionAction = ...,
+        expires_after_ms: int | None = None,
+    ) -> InFlightOrder: ...
+    def place(self, orders: Sequence[OrderParams]) -> list[InFlightOrder]: ...
+    def cancel(self, given: InFlightOrder | str) -> bool: ...
+    def cancel_all(self, coin: str | None = None) -> int: ...
+    async def ask(self, payload: dict[str, Any]) -> Any: ...
+    async def act(self, action: dict[str, Any], nonce: int | None = None) -> dict[str, Any]: ...

@@ -1,0 +1,732 @@
+"""OrderEntry (layer 3, hot): from the caller's words to signed bytes in the socket, in one call stack.
+
+    numbers to integers and onto the grid -> local checks -> tracked -> msgpack and JSON side by side -> signed -> written
+
+Nothing is awaited and nothing runs between "tracked" and "sent". The id of a request packs a slot and its generation,
+so that an answer finds its order without a table of futures. An answer is applied by its meaning: a refusal of this
+order ends it; trouble on the way leaves it unresolved, and it is asked about, never signed or sent again (G8, G14).
+
+Prices are int64 scaled by 1e8, sizes int64 in lots. One event loop owns an OrderEntry.
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from hlfast.clock cimport mono_ns, now_ns, wall_ms
+from hlfast.core cimport latency
+from hlfast.core.fixed cimport int128
+from hlfast.core.in_flight_order cimport InFlightOrder, is_finished, make_order
+from hlfast.core.order_book cimport OrderBook
+from hlfast.core.order_ids cimport ClientOrderIds, Cloids
+from hlfast.core.order_tracker cimport ClientOrderTracker
+from hlfast.core.trading_rule cimport ROUND_REFUSE, TradingRule, rounding_mode
+from hlfast.net.listener cimport Listener
+from hlfast.venues.hyperliquid.limits cimport Limits
+from hlfast.venues.hyperliquid.nonce cimport NonceManager
+from hlfast.venues.hyperliquid.scan cimport (
+    ITEM_ERROR, ITEM_FILLED, ITEM_RESTING, ITEM_SUCCESS, ITEM_WAITING_FILL, ITEM_WAITING_TRIGGER, ItemStatus, PostReply,
+)
+from hlfast.venues.hyperliquid.sign cimport Signer
+from hlfast.venues.hyperliquid.wire cimport (
+    ORDER_JSON_MAX, ORDER_PACKED_MAX, WireBuffer, WireOrder, add_cancel, add_order, begin_cancels,
+    begin_orders, end_cancels, end_orders, put_digits, put_hex, read_cloid, tif_code,
+)
+
+import asyncio
+
+import orjson
+
+from hlfast.core.events import ConnectorError
+from hlfast.core.fixed import to_scaled
+from hlfast.errors import ConfigError, NotReady, OrderDenied, RangeError, UnknownOutcome
+from hlfast.types import OrderParams, OrderType, PositionAction, TradeType, Trigger
+from hlfast.venues.hyperliquid.limits import MAX_ITEMS_PER_ACTION, POSTS_IN_FLIGHT, action_weight, query_weight
+from hlfast.venues.hyperliquid.reject_texts import venue_reject
+from hlfast.venues.hyperliquid.wire import TIFS, is_cloid
+
+cdef enum:
+    HEADROOM = 64            # picows writes its frame header in front of the text
+    MAX_ITEMS = 200          # of one action: the venue's limit
+    TAIL = 512               # nonce, signature, vault and expiry
+    SLOTS = 4096             # requests that may be under way; the venue allows 100
+    CANCELS_PER_ACTION = 39  # the most for one unit of weight
+
+cdef enum:
+    R_ORDERS = 1
+    R_CANCELS = 2
+    R_CALL = 3               # a query or another action: somebody awaits a future
+
+cdef dict _TIF_NAMES = {name.lower(): name for name in TIFS}
+cdef object _LIMIT = OrderType.LIMIT
+cdef object _MARKET = OrderType.MARKET
+cdef object _MAKER = OrderType.LIMIT_MAKER
+cdef object _STOP_LIMIT = OrderType.STOP_LIMIT
+cdef object _STOP_MARKET = OrderType.STOP_MARKET
+cdef object _NIL = PositionAction.NIL
+cdef object _CLOSE = PositionAction.CLOSE
+cdef object _OPEN = PositionAction.OPEN
+
+LATE_ANSWER_NS = 60_000_000_000
+"""An answer is still taken so long after its request."""
+
+
+cdef class _Request:
+    """One request that waits for its answer."""
+
+
+cdef class OrderEntry:
+    """Places and cancels orders of one account over one socket.
+
+    `settings`: `hlfast.config.Settings`. `resolve(name) -> TradingRule`, `book_of(coin) -> OrderBook | None`.
+    """
+
+    def __cinit__(self, *args, **kwargs):
+        self._json = <unsigned char*>malloc(HEADROOM + TAIL + MAX_ITEMS * ORDER_JSON_MAX)
+        self._packed = <unsigned char*>malloc(TAIL + MAX_ITEMS * ORDER_PACKED_MAX)
+        if self._json == NULL or self._packed == NULL:
+            raise MemoryError()
+
+    def __init__(
+        self, *, Signer signer, NonceManager nonces, ClientOrderTracker tracker, Limits limits, settings, bint is_mainnet,
+        vault=None, resolve, book_of,
+    ):
+        self.signer = signer
+        self.nonces = nonces
+        self.tracker = tracker
+        self.limits = limits
+        self.settings = settings
+        self.is_mainnet = is_mainnet
+        self.vault = vault
+        self._vault = None if vault is None else bytes.fromhex(vault[2:])
+        if self._vault is not None and len(self._vault) != 20:
+            raise ConfigError(f"a vault address is 0x and 40 hex digits, got {vault!r}")
+        self.ids = ClientOrderIds(settings.client_order_id_prefix)
+        self.cloids = Cloids()
+        self.rules = {}
+        self._resolve = resolve
+        self._book_of = book_of
+        self.not_live_reason = "not connected"
+        self._slots = [None] * SLOTS
+        self._free = list(range(SLOTS - 1, -1, -1))
+        self._pending = {}
+        self._expiry_ms = settings.expires_after_ms or 0
+        self._timeout_ns = settings.post_timeout_ms * 1_000_000
+        self._max_open = settings.max_open_orders
+        self._fast_cancel = settings.fast_cancel
+
+    def __dealloc__(self):
+        free(self._json)
+        free(self._packed)
+
+    # -- the connection ---------------------------------------------------------------------------------------------
+    def attach(self, Listener listener not None):
+        """A connection is there: cancels and queries may go out. Orders wait for `go_live()`."""
+        self._listener = listener
+
+    def go_live(self):
+        """The account agrees with the venue: orders may go out."""
+        self.live = True
+
+    def connection_lost(self, str reason):
+        """Nothing goes out any more; what was under way has no known outcome."""
+        self._listener = None
+        self.live = False
+        self.not_live_reason = reason
+        for request in list(self._pending.values()):
+            self._forget(request, f"the connection was lost ({reason})")
+
+    cdef int _check_live(self) except -1:
+        if not self.live or self._listener is None or not self._listener._open:
+            raise NotReady(
+                f"orders are refused while the account's stream is not live ({self.not_live_reason}); "
+                "wait for StreamStatus LIVE, or `await wait_ready()`"
+            )
+        return 0
+
+    cdef int _check_open(self) except -1:
+        if self._listener is None or not self._listener._open:
+            raise NotReady(f"there is no connection to the venue ({self.not_live_reason}); nothing was sent and nothing is queued")
+        return 0
+
+    # -- requests and answers ---------------------------------------------------------------------------------------
+    cdef _Request _open_request(self, int kind, tuple orders, object future, str what):
+        cdef _Request request = _Request.__new__(_Request)
+        cdef int slot
+        if not self._free:
+            raise NotReady(f"{SLOTS} requests are under way without an answer; the venue does not answer")
+        slot = self._free.pop()
+        self._generation += 1
+        request.kind = kind
+        request.orders = orders
+        request.future = future
+        request.what = what
+        request.sent_ns = mono_ns()
+        request.generation = self._generation * SLOTS + slot
+        self._slots[slot] = request
+        self._pending[request.generation] = request
+        return request
+
+    cdef int _close_request(self, _Request request) except -1:
+        self._slots[request.generation % SLOTS] = None
+        self._free.append(request.generation % SLOTS)
+        self._pending.pop(request.generation, None)
+        return 0
+
+    def _forget(self, _Request request, str why):
+        """No answer will come: orders are unresolved, callers are told."""
+        self._close_request(request)
+        if not request.timed_out:
+            self._without_answer(request, why)
+
+    def _without_answer(self, _Request request, str why):
+        if request.kind == R_CALL:
+            if not request.future.done():
+                request.future.set_exception(
+                    UnknownOutcome(f"{request.what}: {why}; whether the venue executed it is not known: ask before sending again")
+                )
+            return
+        for order in request.orders:
+            self.tracker.mark_unresolved(order)
+            self.unresolved_count += 1
+        self.tracker.bus.emit(ConnectorError(
+            code="unknown_outcome", recv_ns=now_ns(),
+            text=f"{request.what} of {', '.join(o.client_order_id for o in request.orders)}: {why}; asking the venue"))
+
+    def on_reply(self, PostReply reply not None):
+        """Apply the venue's answer."""
+        cdef _Request request
+        cdef int64_t id_ = reply.id
+        if id_ < 0:
+            return
+        request = self._slots[id_ % SLOTS]
+        if request is None or request.generation != id_:
+            self.stray_answers += 1
+            return
+        latency.record(latency.ACK, mono_ns() - request.sent_ns)
+        self._close_request(request)
+        if request.kind == R_CALL:
+            if not request.future.done():
+                request.future.set_result(reply)
+        elif request.kind == R_ORDERS:
+            self._on_orders(request, reply)
+        else:
+            self._on_cancels(request, reply)
+
+    cdef int _on_orders(self, _Request request, PostReply reply) except -1:
+        cdef ItemStatus item
+        cdef InFlightOrder order
+        cdef Py_ssize_t n = len(request.orders), i
+        if reply.kind == "err" and not reply.statuses:
+            reject = venue_reject(reply.text)
+            for order in request.orders:
+                if reject.code == "expired":
+                    self.tracker.expire(order, reply.text, reply.recv_ns)
+                else:
+                    self.tracker.reject(order, reply.text, reject, reply.recv_ns)
+            return 0
+        if reply.kind == "error" or not reply.statuses:
+            self._without_answer(request, f"the venue answered {reply.text or reply.kind!r}")
+            return 0
+        for i in range(n):
+            order = request.orders[i]
+            if i < len(reply.statuses):
+                item = reply.statuses[i]
+            elif len(reply.statuses) == 1 and (<ItemStatus>reply.statuses[0]).kind == ITEM_ERROR:
+                item = reply.statuses[0]  # one error for the whole batch (G17)
+            else:
+                self._unreadable(order, "the answer has fewer items than the batch", reply)
+                continue
+            if item.kind == ITEM_RESTING:
+                self.tracker.acknowledge(order, item.oid if item.oid else None, reply.recv_ns)
+            elif item.kind == ITEM_FILLED:
+                try:
+                    total = to_scaled(item.total_sz, order.sz_decimals)
+                except RangeError:
+                    self._unreadable(order, f"filled {item.total_sz!r}", reply)
+                    continue
+                self.tracker.note_due(order, total, item.oid if item.oid else None, reply.recv_ns)
+            elif item.kind == ITEM_ERROR:
+                self.tracker.reject(order, item.error, venue_reject(item.error), reply.recv_ns)
+            elif item.kind == ITEM_WAITING_FILL or item.kind == ITEM_WAITING_TRIGGER:
+                self.tracker.acknowledge(order, None, reply.recv_ns)
+            else:
+                self._unreadable(order, item.error, reply)
+        return 0
+
+    def _unreadable(self, order, str what, PostReply reply):
+        self.tracker.mark_unresolved(order)
+        self.tracker.bus.emit(ConnectorError(
+            code="unreadable_answer", recv_ns=reply.recv_ns, text=f"{order.client_order_id}: {what}; asking the venue"))
+
+    cdef int _on_cancels(self, _Request request, PostReply reply) except -1:
+        """A success only confirms the request; the end itself comes as a row."""
+        cdef ItemStatus item
+        cdef Py_ssize_t n = len(request.orders), i
+        if reply.kind == "error" or (reply.kind != "err" and not reply.statuses):
+            self._without_answer(request, f"the venue answered {reply.text or reply.kind!r}")
+            return 0
+        for i in range(n):
+            order = request.orders[i]
+            if not reply.statuses:
+                self.tracker.cancel_refused(order, reply.text, reply.recv_ns)
+                continue
+            item = reply.statuses[i] if i < len(reply.statuses) else reply.statuses[0]
+            if item.kind == ITEM_ERROR:
+                self.tracker.cancel_refused(order, item.error, reply.recv_ns)
+            elif item.kind != ITEM_SUCCESS:
+                self._unreadable(order, item.error, reply)
+        return 0
+
+    def tick(self, int64_t now):
+        """Give up waiting for answers that are overdue. A late one is still taken."""
+        cdef _Request request
+        cdef int64_t mono = mono_ns()
+        if not self._pending:
+            return
+        for held in list(self._pending.values()):
+            request = held
+            age = mono - request.sent_ns
+            if age > LATE_ANSWER_NS:
+                self._close_request(request)
+            if age > self._timeout_ns and not request.timed_out:
+                request.timed_out = True
+                self._without_answer(request, f"no answer within {self._timeout_ns // 1_000_000} ms")
+
+    @property
+    def in_flight(self):
+        """Requests that wait for an answer."""
+        return len(self._pending)
+
+    # -- placing ----------------------------------------------------------------------------------------------------
+    def submit(
+        self, coin, bint is_buy, size=None, price=None, *, tif=None, bint reduce_only=False, trigger=None, rounding="refuse",
+        client_order_id=None, cloid=None, order_type=None, position_action=_NIL, expires_after_ms=None,
+    ):
+        """One order: checked, tracked, signed and written when this returns. Raises before anything is tracked."""
+        cdef int64_t started = mono_ns(), expires
+        cdef InFlightOrder order
+        if isinstance(coin, OrderParams):
+            if size is not None or price is not None:
+                raise ConfigError("an OrderParams carries size and price itself; pass it alone")
+            order = self._from_params(coin, is_buy)
+            expires_after_ms = coin.expires_after_ms
+        else:
+            order = self._prepare(
+                coin, is_buy, size, price, tif, reduce_only, trigger, rounding, client_order_id, cloid, order_type, position_action)
+        expires = self._expiry(order, expires_after_ms)
+        self._check_live()
+        self._check_room(1)
+        self.tracker.start(order)
+        latency.record(latency.CHECK, mono_ns() - started)
+        self._send_orders((order,), expires, started)
+        return order
+
+    def place(self, orders):
+        """Several orders, all checked before any is tracked; an error names the index.
+
+        One action with one signature; where post-only orders stand beside others they go ahead in an action of their
+        own, because one Gtc or Ioc would cost the whole action its priority (protocol, section 3.9).
+        """
+        cdef int64_t started = mono_ns()
+        cdef InFlightOrder order
+        cdef list prepared = [], expiries = []
+        given = list(orders)
+        if not given:
+            raise ConfigError("place() takes at least one OrderParams, got none")
+        if len(given) > MAX_ITEMS_PER_ACTION:
+            raise OrderDenied(f"an action has at most {MAX_ITEMS_PER_ACTION} orders, got {len(given)}; split them")
+        for i, params in enumerate(given):
+            try:
+                if not isinstance(params, OrderParams):
+                    raise ConfigError(f"expected an OrderParams, got {type(params).__name__}")
+                if params.side is None:
+                    raise ConfigError("side is needed: TradeType.BUY or TradeType.SELL")
+                order = self._from_params(params, params.side is TradeType.BUY)
+                expiries.append(self._expiry(order, params.expires_after_ms))
+                prepared.append(order)
+            except (ConfigError, OrderDenied, NotReady) as error:
+                raise type(error)(f"order {i} of {len(given)}: {error}") from None
+        for what in ("client_order_id", "cloid"):
+            if len({getattr(o, what) for o in prepared}) != len(prepared):
+                raise ConfigError(f"two orders of one batch have the same {what}")
+        self._check_live()
+        self._check_room(len(prepared))
+        for order in prepared:
+            self.tracker.start(order)
+        latency.record(latency.CHECK, mono_ns() - started)
+        resting = [i for i, o in enumerate(prepared) if o.tif == "Alo"]
+        others = [i for i, o in enumerate(prepared) if o.tif != "Alo"]
+        for group in (resting, others):
+            if group:
+                # One expiry an action: the earliest, and none if an order of it is to rest without one.
+                self._send_orders(tuple([prepared[i] for i in group]), min([expiries[i] for i in group]), started)
+        return prepared
+
+    cdef int _check_room(self, int n) except -1:
+        self.signer._check_allowed("order")
+        if len(self.tracker._active) + n > self._max_open:
+            raise OrderDenied(
+                f"{len(self.tracker._active)} orders are live and {n} more would exceed max_open_orders={self._max_open}; cancel some first"
+            )
+        if len(self._pending) >= POSTS_IN_FLIGHT - 10:
+            raise NotReady(f"{len(self._pending)} requests wait for an answer (the venue allows {POSTS_IN_FLIGHT}); wait, or batch orders")
+        self.limits.check_order(n, wall_ms())
+        return 0
+
+    cdef InFlightOrder _from_params(self, object p, bint is_buy):
+        if p.side is not None and (p.side is TradeType.BUY) != is_buy:
+            raise ConfigError(f"the OrderParams say side {p.side}, the call says {'BUY' if is_buy else 'SELL'}")
+        return self._prepare(
+            p.coin, is_buy, p.size, p.price, p.tif, p.reduce_only, p.trigger, p.rounding, p.client_order_id, p.cloid,
+            p.order_type, p.position_action)
+
+    cdef TradingRule _rule(self, object coin):
+        rule = self.rules.get(coin) if isinstance(coin, str) else None
+        if rule is None:
+            if not isinstance(coin, str) or not coin:
+                raise ConfigError(f"which instrument? got {coin!r}; give its name, such as 'BTC'")
+            rule = self._resolve(coin)
+        return <TradingRule>rule
+
+    cdef InFlightOrder _prepare(
+        self, object coin, bint is_buy, object size, object price, object tif, bint reduce_only, object trigger,
+        object rounding, object client_order_id, object cloid, object order_type, object position_action,
+    ):
+        """Check everything that can be known here, and make the order. Nothing is tracked."""
+        cdef TradingRule rule = self._rule(coin)
+        cdef int mode = ROUND_REFUSE
+        cdef int64_t px = 0, lots, trigger_px = 0
+        cdef InFlightOrder order
+        cdef str error
+        if not rule.is_trading_enabled:
+            raise OrderDenied(f"{rule.coin} is delisted: it does not trade any more")
+        if size is None:
+            raise ConfigError(f"{rule.coin}: size is needed")
+        if rounding != "refuse":
+            mode = rounding_mode(rounding)
+
+        # what kind of order it is
+        if tif is not None:
+            known = _TIF_NAMES.get(tif.lower()) if isinstance(tif, str) else None
+            if known is None:
+                raise ConfigError(f"tif must be one of {', '.join(TIFS)}, got {tif!r}")
+            tif = known
+        if order_type is None:
+            if trigger is not None:
+                order_type = _STOP_MARKET if trigger.is_market else _STOP_LIMIT
+            elif price is None:
+                order_type = _MARKET
+            else:
+                order_type = _MAKER if tif == "Alo" else _LIMIT
+        if order_type is _LIMIT or order_type is _MAKER:
+            if price is None:
+                raise ConfigError(f"{rule.coin}: a {order_type} order needs a price")
+            if order_type is _MAKER:
+                if tif is not None and tif != "Alo":
+                    raise ConfigError(f"{rule.coin}: a LIMIT_MAKER order is Alo, got tif={tif!r}")
+                tif = "Alo"
+        if order_type is _MARKET:
+            if tif is not None and tif != "Ioc" and tif != "FrontendMarket":
+                raise ConfigError(f"{rule.coin}: a market order is Ioc, got tif={tif!r}; give a price for a limit order")
+            tif = "Ioc" if tif is None else tif
+        if order_type is _STOP_LIMIT or order_type is _STOP_MARKET:
+            if not isinstance(trigger, Trigger):
+                raise ConfigError(f"{rule.coin}: a {order_type} order needs trigger=Trigger(price), got {trigger!r}")
+            if trigger.kind not in ("sl", "tp"):
+                raise ConfigError(f"{rule.coin}: a trigger's kind is 'sl' or 'tp', got {trigger.kind!r}")
+            if price is None:
+                raise ConfigError(f"{rule.coin}: a {order_type} order needs a price: the limit that holds once it fires")
+            trigger_px = rule.price_to_e8(trigger.price, is_buy, mode)
+        elif trigger is not None:
+            raise ConfigError(f"{rule.coin}: a {order_type} order has no trigger, got {trigger!r}")
+        if tif is None:
+            tif = "Gtc"
+        if position_action is _CLOSE:
+            reduce_only = True
+        elif position_action is _OPEN and reduce_only:
+            raise ConfigError(f"{rule.coin}: position_action OPEN contradicts reduce_only=True")
+        if reduce_only and not rule.is_perpetual:
+            raise OrderDenied(f"{rule.coin}: reduce-only is for perpetuals; spot has no positions")
+
+        # its numbers
+        lots = rule.size_to_lots(size, mode)
+        if price is None:
+            px = self._market_cap(rule, is_buy)
+        else:
+            px = rule.price_to_e8(price, is_buy, mode)
+        error = rule.check_limits(px, lots, reduce_only)
+        if error:
+            raise OrderDenied(f"{rule.coin}: {error}")
+
+        # its names
+        if cloid is None:
+            cloid = self.cloids.take()
+        elif not is_cloid(cloid):
+            raise ConfigError(f"a cloid is 0x and 32 lower-case hex digits (128 bits, not all zero), got {cloid!r}")
+        elif cloid in self.tracker._by_cloid:
+            raise ConfigError(f"cloid {cloid} is in use already; every order needs its own")
+        if client_order_id is None:
+            client_order_id = self.ids.take()
+        elif not isinstance(client_order_id, str) or not 0 < len(client_order_id) <= 36:
+            raise ConfigError(f"a client_order_id is text of 1 to 36 characters, got {client_order_id!r}")
+        elif client_order_id in self.tracker._by_id:
+            raise ConfigError(f"client_order_id {client_order_id!r} is in use already; every order needs its own")
+        order = make_order(
+            client_order_id, cloid, rule.coin, rule.trading_pair, rule.asset, rule.sz_decimals, is_buy, px, lots, tif,
+            reduce_only, order_type, position_action, now_ns())
+        order.trigger_px_e8 = trigger_px
+        order.trigger = trigger
+        return order
+
+    cdef int64_t _market_cap(self, TradingRule rule, bint is_buy) except -1:
+        """The limit of a market order: the best opposite price and the setting's slippage. Refused without a fresh book."""
+        cdef OrderBook book
+        cdef int64_t best, cap
+        cdef int bps = self.settings.market_slippage_bps
+        found = self._book_of(rule.coin)
+        if found is None:
+            raise NotReady(f"{rule.coin}: a market order needs its book to know a fair cap; watch({rule.coin!r}) first, or give a price")
+        book = found
+        if book.is_stale or not book.epoch or now_ns() - book.recv_ns > <int64_t>self.settings.book_max_age_ms * 1000000:
+            raise NotReady(f"{rule.coin}: the book is stale ({book.stale_reason or 'too old'}); a market order has no fair cap now")
+        if (book.n_asks if is_buy else book.n_bids) == 0:
+            raise NotReady(f"{rule.coin}: the book has no {'asks' if is_buy else 'bids'}; a market order would find nothing")
+        best = book.asks[0].px_e8 if is_buy else book.bids[0].px_e8
+        cap = <int64_t>(<int128>best * bps // 10000)
+        if is_buy:
+            cap = rule.price_floor(best + cap)
+            return cap if cap >= best else best
+        cap = rule.price_ceil(best - cap)
+        return cap if 0 < cap <= best else best
+
+    cdef int64_t _expiry(self, InFlightOrder order, object expires_after_ms) except -1:
+        """When the venue is to refuse it, in ms since the epoch; 0 for never."""
+        cdef int64_t after
+        if expires_after_ms is None:
+            after = self._expiry_ms if order.tif == "Ioc" or order.tif == "FrontendMarket" else 0
+        else:
+            after = expires_after_ms
+            if after < 0:
+                raise ConfigError(f"expires_after_ms is a number of ms from now, 0 for none, got {expires_after_ms!r}")
+        return wall_ms() + after if after else 0
+
+    cdef int _send_orders(self, tuple orders, int64_t expires, int64_t started) except -1:
+        """Encode, sign and write tracked orders as one action."""
+        cdef WireBuffer w
+        cdef WireOrder o
+        cdef InFlightOrder order
+        cdef _Request request = None
+        cdef int64_t nonce, t0 = mono_ns(), t1
+        cdef int written
+        try:
+            request = self._open_request(R_ORDERS, orders, None, "placing")
+            nonce = self.nonces.take()
+            self._begin(&w, request.generation)
+            begin_orders(&w, <int>len(orders))
+            for order in orders:
+                o.asset = <uint32_t>order.asset
+                o.is_buy = order.is_buy
+                o.reduce_only = order.reduce_only
+                o.tif = tif_code(order.tif)
+                o.sz_decimals = order.sz_decimals
+                o.px_e8 = order.px_e8
+                o.lots = order.lots
+                o.trigger_px_e8 = order.trigger_px_e8
+                if order.trigger_px_e8:
+                    o.trigger_is_market = order.trigger.is_market
+                    o.trigger_is_tp = order.trigger.kind == "tp"
+                o.has_cloid = True
+                read_cloid(order.cloid, o.cloid)
+                add_order(&w, &o)
+            end_orders(&w)
+            t1 = mono_ns()
+            latency.record(latency.ENCODE, t1 - t0)
+            self._sign_and_close(&w, nonce, expires if expires else -1)
+            t0 = mono_ns()
+            latency.record(latency.SIGN, t0 - t1)
+            written = self._listener.write(w.json, w.json_size)
+        except Exception as error:
+            # Nothing has left: a definite local failure.
+            if request is not None:
+                self._close_request(request)
+            for order in orders:
+                self.tracker.reject(order, f"not sent: {error}")
+            raise
+        t1 = mono_ns()
+        latency.record(latency.WRITE, t1 - t0)
+        latency.record(latency.TOTAL, t1 - started)
+        if written != 1:
+            self._close_request(request)
+            for order in orders:
+                self.tracker.reject(order, "not sent: the connection was gone")
+            return 0
+        self.limits.spend("order", action_weight(len(orders)), wall_ms(), len(orders))
+        self.orders_sent += len(orders)
+        t1 = now_ns()
+        for order in orders:
+            self.tracker.submitted(order, nonce, expires, t1)
+        return 0
+
+    # -- cancelling -------------------------------------------------------------------------------------------------
+    cdef InFlightOrder _order_of(self, object given):
+        if isinstance(given, InFlightOrder):
+            return <InFlightOrder>given
+        return <InFlightOrder>self.tracker._by_id.get(given)
+
+    def cancel(self, given):
+        """Ask for the cancel of an order (or of a client order id). False if it is unknown or has ended."""
+        cdef InFlightOrder order = self._order_of(given)
+        if order is None or is_finished(order.state_):
+            return False
+        self._check_open()
+        return self._send_cancels((order,)) == 1
+
+    def cancel_all(self, coin=None):
+        """Ask for the cancel of every own live order (of `coin`); returns how many were asked for."""
+        cdef list by_coin = [o for o in self.tracker.active_orders if coin is None or o.coin == coin]
+        cdef int n = 0
+        if not by_coin:
+            return 0
+        self._check_open()
+        for start in range(0, len(by_coin), CANCELS_PER_ACTION):
+            n += self._send_cancels(tuple(by_coin[start : start + CANCELS_PER_ACTION]))
+        return n
+
+    cdef int _send_cancels(self, tuple orders) except -1:
+        """Returns how many cancels were handed to the socket. All of `orders` have a cloid, or it is one without."""
+        cdef WireBuffer w
+        cdef InFlightOrder order
+        cdef _Request request
+        cdef char cloid[34]
+        cdef bint by_cloid = (<InFlightOrder>orders[0]).cloid is not None
+        cdef bint fast = self._fast_cancel and all([(<InFlightOrder>o).trigger_px_e8 == 0 for o in orders])
+        cdef int written
+        self.signer._check_allowed("cancelByCloid" if by_cloid else "cancel")
+        request = self._open_request(R_CANCELS, orders, None, "cancelling")
+        try:
+            self._begin(&w, request.generation)
+            begin_cancels(&w, <int>len(orders), by_cloid, fast)
+            for order in orders:
+                asset = order.asset if order.asset >= 0 else self._rule(order.coin).asset
+                if by_cloid:
+                    read_cloid(order.cloid, cloid)
+                    add_cancel(&w, asset, 0, cloid)
+                elif order.oid:
+                    add_cancel(&w, asset, <uint64_t>order.oid, NULL)
+                else:
+                    raise OrderDenied(f"{order.client_order_id} has neither a cloid nor an id of the venue: it cannot be named to the venue")
+            end_cancels(&w, fast)
+            self._sign_and_close(&w, self.nonces.take(), -1)
+            written = self._listener.write(w.json, w.json_size)
+        except Exception:
+            self._close_request(request)
+            raise
+        if written != 1:
+            self._close_request(request)
+            raise NotReady("the connection was gone before the cancel was sent; nothing was sent and nothing is queued")
+        self.limits.spend("cancel", action_weight(len(orders)), wall_ms(), len(orders))
+        self.cancels_sent += len(orders)
+        for order in orders:
+            self.tracker.request_cancel(order)
+        return <int>len(orders)
+
+    # -- the envelope -----------------------------------------------------------------------------------------------
+    cdef int _begin(self, WireBuffer* w, int64_t id_) noexcept nogil:
+        cdef Py_ssize_t n
+        w.packed = self._packed
+        w.packed_size = 0
+        w.json = self._json + HEADROOM
+        memcpy(w.json, b'{"method":"post","id":', 22)
+        n = put_digits(w.json, 22, <uint64_t>id_)
+        memcpy(w.json + n, b',"request":{"type":"action","payload":{"action":', 48)
+        w.json_size = n + 48
+        w.items = 0
+        return 0
+
+    cdef int _sign_and_close(self, WireBuffer* w, int64_t nonce, int64_t expires) except -1:
+        """Sign what `packed` holds, and end the envelope. `expires`: ms since the epoch, -1 for none."""
+        cdef unsigned char signature[65]
+        cdef Py_ssize_t n = w.json_size
+        cdef unsigned char* j = w.json
+        cdef const unsigned char* vault = NULL
+        if self._vault is not None:
+            vault = <const unsigned char*><char*>self._vault
+        self.signer.sign_action_bytes(w.packed, w.packed_size, <uint64_t>nonce, vault, expires, self.is_mainnet, signature)
+        memcpy(j + n, b',"nonce":', 9)
+        n = put_digits(j, n + 9, <uint64_t>nonce)
+        memcpy(j + n, b',"signature":{"r":"0x', 21)
+        n = put_hex(j, n + 21, signature, 32)
+        memcpy(j + n, b'","s":"0x', 9)
+        n = put_hex(j, n + 9, signature + 32, 32)
+        memcpy(j + n, b'","v":', 6)
+        n = put_digits(j, n + 6, 27 + signature[64])
+        if vault != NULL:
+            memcpy(j + n, b'},"vaultAddress":"0x', 20)
+            n = put_hex(j, n + 20, vault, 20)
+            memcpy(j + n, b'","expiresAfter":', 17)
+            n += 17
+        else:
+            memcpy(j + n, b'},"vaultAddress":null,"expiresAfter":', 37)
+            n += 37
+        if expires >= 0:
+            n = put_digits(j, n, <uint64_t>expires)
+        else:
+            memcpy(j + n, b"null", 4)
+            n += 4
+        memcpy(j + n, b"}}}", 3)
+        w.json_size = n + 3
+        return 0
+
+    # -- queries and other actions ----------------------------------------------------------------------------------
+    async def ask(self, payload):
+        """A query over the socket: its value. Raises `NotReady` without a connection, `UnknownOutcome` without an answer."""
+        kind = payload.get("type")
+        reply = await self._call({"type": "info", "payload": payload}, f"the query {kind!r}")
+        rows = len(reply.data) if isinstance(reply.data, list) else 0
+        self.limits.spend(f"query {kind}", query_weight(kind, rows), wall_ms())
+        if reply.kind != "info":
+            raise NotReady(f"the venue did not answer the query {kind!r}: {reply.text or reply.kind}")
+        return reply.data
+
+    async def act(self, action, nonce=None):
+        """Any L1 action: signed, sent, and the venue's answer. Raises `VenueReject`, `NotReady` or `UnknownOutcome`.
+
+        `nonce`: only for a `noop` that is to burn the nonce of an action whose fate is unknown.
+        """
+        kind = action.get("type")
+        if nonce is None:
+            nonce = self.nonces.take()
+        elif kind != "noop":
+            raise ConfigError(f"a nonce of your own is for noop alone, got it for {kind!r}; leave it out")
+        signature = self.signer.sign_l1_action(action, nonce, vault_address=self.vault, is_mainnet=self.is_mainnet)
+        payload = {
+            "action": action, "nonce": nonce, "signature": signature, "vaultAddress": self.vault, "expiresAfter": None,
+        }
+        reply = await self._call({"type": "action", "payload": payload}, f"the action {kind!r}")
+        self.limits.spend(f"action {kind}", 1, wall_ms(), 1)
+        if reply.kind == "err":
+            raise venue_reject(reply.text)
+        if reply.kind in ("error", "unknown"):
+            raise UnknownOutcome(f"the venue answered {reply.text!r} to {kind!r}; whether it was executed is not known")
+        return {"type": reply.kind, "data": reply.data}
+
+    async def _call(self, request_body, what):
+        cdef _Request request
+        self._check_open()
+        future = asyncio.get_running_loop().create_future()
+        request = self._open_request(R_CALL, (), future, what)
+        try:
+            message = orjson.dumps({"method": "post", "id": request.generation, "request": request_body})
+            sent = self._listener.send(message)
+        except BaseException:
+            self._close_request(request)
+            raise
+        if not sent:
+            self._close_request(request)
+            raise NotReady(f"{what} was not sent: the connection is gone")
+        try:
+            return await future
+        finally:
+            if future.cancelled() and request.generation in self._pending:
+                self._close_request(request)

@@ -1,0 +1,454 @@
+"""Actions on the wire (layer 2, hot): the venue's field order, msgpack for hashing and JSON for sending.
+
+The venue hashes what it packs from the parsed action in its own field order, so the order of keys decides whether a
+signature is right. Orders and cancels are written straight into two buffers, msgpack and JSON side by side, from
+integers (protocol, section 2.9). `FIELD_ORDER` is the order for every other action that a trading connector sends; an
+action with its keys in another order is put right, one of a type that is not in the table keeps the order it was given.
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from hlfast.core.fixed cimport write_scaled
+
+import msgpack
+
+from hlfast.errors import ConfigError
+
+_ORDER = ("a", "b", "p", "s", "r", "t", "c")
+
+FIELD_ORDER = {
+    "order": ("type", "orders", "grouping", "builder"),
+    "cancel": ("type", "cancels", "f"),
+    "cancelByCloid": ("type", "cancels", "f"),
+    "modify": ("type", "oid", "order", "a"),
+    "batchModify": ("type", "modifies", "a"),
+    "scheduleCancel": ("type", "time"),
+    "twapOrder": ("type", "twap", "details"),
+    "twapCancel": ("type", "a", "t"),
+    "noop": ("type",),
+    "reserveRequestWeight": ("type", "weight", "destination"),
+    "updateLeverage": ("type", "asset", "isCross", "leverage"),
+    "updateIsolatedMargin": ("type", "asset", "isBuy", "ntli"),
+    "topUpIsolatedOnlyMargin": ("type", "asset", "leverage"),
+    "createSubAccount": ("type", "name"),
+    "subAccountModify": ("type", "subAccountUser", "name"),
+    "subAccountTransfer": ("type", "subAccountUser", "isDeposit", "usd"),
+    "subAccountSpotTransfer": ("type", "subAccountUser", "isDeposit", "token", "amount"),
+    "vaultTransfer": ("type", "vaultAddress", "isDeposit", "usd"),
+}
+
+_INNER = {
+    ("order", "orders"): _ORDER,
+    ("order", "builder"): ("b", "f"),
+    ("cancel", "cancels"): ("a", "o"),
+    ("cancelByCloid", "cancels"): ("asset", "cloid"),
+    ("modify", "order"): _ORDER,
+    ("batchModify", "modifies"): ("oid", "order"),
+    ("twapOrder", "twap"): ("a", "b", "s", "r", "m", "t"),
+    ("twapOrder", "details"): ("t", "s"),
+    "t": ("limit", "trigger"),
+    "limit": ("tif",),
+    "trigger": ("isMarket", "triggerPx", "tpsl"),
+}
+
+
+cdef dict _sorted(dict given, tuple order):
+    """`given` with its keys in `order`; keys that the order does not name follow as given."""
+    out = {key: given[key] for key in order if key in given}
+    if len(out) != len(given):
+        for key, value in given.items():
+            if key not in out:
+                out[key] = value
+    return out
+
+
+cdef dict _order_of(dict order):
+    out = _sorted(order, _ORDER)
+    kind = out.get("t")
+    if isinstance(kind, dict):
+        kind = _sorted(kind, _INNER["t"])
+        for name in ("limit", "trigger"):
+            if isinstance(kind.get(name), dict):
+                kind[name] = _sorted(kind[name], _INNER[name])
+        out["t"] = kind
+    return out
+
+
+def canonical(action):
+    """`action` with the keys of every map in the venue's order. The given dict is not changed."""
+    if not isinstance(action, dict):
+        return action
+    kind = action.get("type")
+    fields = FIELD_ORDER.get(kind)
+    if fields is None:
+        return action
+    out = _sorted(action, fields)
+    for key, value in out.items():
+        inner = _INNER.get((kind, key))
+        if inner is None:
+            continue
+        if isinstance(value, dict):
+            out[key] = _order_of(value) if inner is _ORDER else _sorted(value, inner)
+        elif isinstance(value, (list, tuple)):
+            rows = []
+            for row in value:
+                if not isinstance(row, dict):
+                    rows.append(row)
+                    continue
+                row = _order_of(row) if inner is _ORDER else _sorted(row, inner)
+                if isinstance(row.get("order"), dict):
+                    row["order"] = _order_of(row["order"])
+                rows.append(row)
+            out[key] = rows
+    return out
+
+
+cdef int _check(object value, str where) except -1:
+    """No float is ever packed: the venue takes numbers as text, and a float would hash differently."""
+    if isinstance(value, float):
+        raise ConfigError(f"{where} is the float {value!r}; the venue takes decimal text: use float_to_wire({value!r})")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check(inner, f"{where}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            _check(inner, where)
+    return 0
+
+
+def encode_action(action):
+    """The msgpack of an action in the venue's field order, as its hash takes it."""
+    _check(action, "action")
+    return msgpack.packb(canonical(action), use_bin_type=True)
+
+
+# -- orders and cancels, from integers --------------------------------------------------------------------------------
+TIFS = ("Gtc", "Ioc", "Alo", "FrontendMarket")
+
+
+cdef inline Py_ssize_t _put(unsigned char* out, Py_ssize_t at, const char* text, Py_ssize_t n) noexcept nogil:
+    memcpy(out + at, text, n)
+    return at + n
+
+
+cdef Py_ssize_t put_digits(unsigned char* out, Py_ssize_t at, uint64_t value) noexcept nogil:
+    """`value` in decimal; at most 20 bytes."""
+    cdef unsigned char text[20]
+    cdef int n = 0
+    if value == 0:
+        out[at] = 48
+        return at + 1
+    while value > 0:
+        text[n] = <unsigned char>(48 + value % 10)
+        value = value // 10
+        n += 1
+    while n > 0:
+        n -= 1
+        out[at] = text[n]
+        at += 1
+    return at
+
+
+cdef Py_ssize_t put_hex(unsigned char* out, Py_ssize_t at, const unsigned char* raw, int n) noexcept nogil:
+    """`n` bytes as 2n lower-case hex digits."""
+    cdef const char* digits = "0123456789abcdef"
+    cdef int i
+    for i in range(n):
+        out[at + 2 * i] = digits[raw[i] >> 4]
+        out[at + 2 * i + 1] = digits[raw[i] & 15]
+    return at + 2 * n
+
+
+cdef Py_ssize_t _pack_uint(unsigned char* out, Py_ssize_t at, uint64_t value) noexcept nogil:
+    """The shortest msgpack of an unsigned number; at most 9 bytes."""
+    cdef int size, i
+    if value < 128:
+        out[at] = <unsigned char>value
+        return at + 1
+    if value < 256:
+        out[at] = 0xCC
+        size = 1
+    elif value < 65536:
+        out[at] = 0xCD
+        size = 2
+    elif value <= <uint64_t>0xFFFFFFFFU:
+        out[at] = 0xCE
+        size = 4
+    else:
+        out[at] = 0xCF
+        size = 8
+    for i in range(size):
+        out[at + size - i] = <unsigned char>((value >> (8 * i)) & 0xFF)
+    return at + 1 + size
+
+
+cdef Py_ssize_t _pack_array(unsigned char* out, Py_ssize_t at, int n) noexcept nogil:
+    if n < 16:
+        out[at] = <unsigned char>(0x90 | n)
+        return at + 1
+    out[at] = 0xDC
+    out[at + 1] = <unsigned char>(n >> 8)
+    out[at + 2] = <unsigned char>(n & 0xFF)
+    return at + 3
+
+
+cdef Py_ssize_t _pack_text(unsigned char* out, Py_ssize_t at, const char* text, int n) noexcept nogil:
+    """A string of less than 32 bytes."""
+    out[at] = <unsigned char>(0xA0 | n)
+    return _put(out, at + 1, text, n)
+
+
+cdef int begin_orders(WireBuffer* w, int count) noexcept nogil:
+    w.packed_size = _put(w.packed, 0, b"\x83\xa4type\xa5order\xa6orders", 19)
+    w.packed_size = _pack_array(w.packed, w.packed_size, count)
+    w.json_size = _put(w.json, w.json_size, b'{"type":"order","orders":[', 26)
+    w.items = 0
+    return 0
+
+
+cdef int end_orders(WireBuffer* w) noexcept nogil:
+    w.packed_size = _put(w.packed, w.packed_size, b"\xa8grouping\xa2na", 12)
+    w.json_size = _put(w.json, w.json_size, b'],"grouping":"na"}', 18)
+    return 0
+
+
+cdef int add_order(WireBuffer* w, const WireOrder* o) noexcept nogil:
+    """Append one order to both texts. The caller has left ORDER_PACKED_MAX and ORDER_JSON_MAX bytes."""
+    cdef unsigned char* p = w.packed
+    cdef unsigned char* j = w.json
+    cdef Py_ssize_t a = w.packed_size, b = w.json_size
+    cdef char px[32]
+    cdef char sz[32]
+    cdef char trigger[32]
+    cdef int n_px = write_scaled(px, o.px_e8, 8)
+    cdef int n_sz = write_scaled(sz, o.lots, o.sz_decimals)
+    cdef int n_trigger
+    cdef const char* tpsl
+
+    if w.items > 0:
+        j[b] = 44  # ,
+        b += 1
+    w.items += 1
+    p[a] = 0x87 if o.has_cloid else 0x86
+    a = _put(p, a + 1, b"\xa1a", 2)
+    b = _put(j, b, b'{"a":', 5)
+    a = _pack_uint(p, a, o.asset)
+    b = put_digits(j, b, o.asset)
+    a = _put(p, a, b"\xa1b", 2)
+    p[a] = 0xC3 if o.is_buy else 0xC2
+    a += 1
+    if o.is_buy:
+        b = _put(j, b, b',"b":true,"p":"', 15)
+    else:
+        b = _put(j, b, b',"b":false,"p":"', 16)
+    a = _put(p, a, b"\xa1p", 2)
+    a = _pack_text(p, a, px, n_px)
+    b = _put(j, b, px, n_px)
+    a = _put(p, a, b"\xa1s", 2)
+    a = _pack_text(p, a, sz, n_sz)
+    b = _put(j, b, b'","s":"', 7)
+    b = _put(j, b, sz, n_sz)
+    a = _put(p, a, b"\xa1r", 2)
+    p[a] = 0xC3 if o.reduce_only else 0xC2
+    a += 1
+    if o.reduce_only:
+        b = _put(j, b, b'","r":true,"t":', 15)
+    else:
+        b = _put(j, b, b'","r":false,"t":', 16)
+    a = _put(p, a, b"\xa1t\x81", 3)
+    if o.trigger_px_e8 > 0:
+        n_trigger = write_scaled(trigger, o.trigger_px_e8, 8)
+        tpsl = b"sl"
+        if o.trigger_is_tp:
+            tpsl = b"tp"
+        a = _put(p, a, b"\xa7trigger\x83\xa8isMarket", 18)
+        p[a] = 0xC3 if o.trigger_is_market else 0xC2
+        a = _put(p, a + 1, b"\xa9triggerPx", 10)
+        a = _pack_text(p, a, trigger, n_trigger)
+        a = _put(p, a, b"\xa4tpsl\xa2", 6)
+        a = _put(p, a, tpsl, 2)
+        if o.trigger_is_market:
+            b = _put(j, b, b'{"trigger":{"isMarket":true,"triggerPx":"', 41)
+        else:
+            b = _put(j, b, b'{"trigger":{"isMarket":false,"triggerPx":"', 42)
+        b = _put(j, b, trigger, n_trigger)
+        b = _put(j, b, b'","tpsl":"', 10)
+        b = _put(j, b, tpsl, 2)
+        b = _put(j, b, b'"}}', 3)
+    else:
+        a = _put(p, a, b"\xa5limit\x81\xa3tif", 11)
+        b = _put(j, b, b'{"limit":{"tif":"', 17)
+        if o.tif == TIF_GTC:
+            a = _put(p, a, b"\xa3Gtc", 4)
+            b = _put(j, b, b"Gtc", 3)
+        elif o.tif == TIF_IOC:
+            a = _put(p, a, b"\xa3Ioc", 4)
+            b = _put(j, b, b"Ioc", 3)
+        elif o.tif == TIF_ALO:
+            a = _put(p, a, b"\xa3Alo", 4)
+            b = _put(j, b, b"Alo", 3)
+        else:
+            a = _put(p, a, b"\xaeFrontendMarket", 15)
+            b = _put(j, b, b"FrontendMarket", 14)
+        b = _put(j, b, b'"}}', 3)
+    if o.has_cloid:
+        a = _put(p, a, b"\xa1c\xd9\x22", 4)
+        a = _put(p, a, o.cloid, 34)
+        b = _put(j, b, b',"c":"', 6)
+        b = _put(j, b, o.cloid, 34)
+        b = _put(j, b, b'"', 1)
+    j[b] = 125  # }
+    w.packed_size = a
+    w.json_size = b + 1
+    return 0
+
+
+cdef int begin_cancels(WireBuffer* w, int count, bint by_cloid, bint fast) noexcept nogil:
+    w.packed[0] = 0x83 if fast else 0x82
+    if by_cloid:
+        w.packed_size = _put(w.packed, 1, b"\xa4type\xadcancelByCloid\xa7cancels", 27)
+        w.json_size = _put(w.json, w.json_size, b'{"type":"cancelByCloid","cancels":[', 35)
+    else:
+        w.packed_size = _put(w.packed, 1, b"\xa4type\xa6cancel\xa7cancels", 20)
+        w.json_size = _put(w.json, w.json_size, b'{"type":"cancel","cancels":[', 28)
+    w.packed_size = _pack_array(w.packed, w.packed_size, count)
+    w.items = 0
+    return 0
+
+
+cdef int end_cancels(WireBuffer* w, bint fast) noexcept nogil:
+    if fast:
+        w.packed_size = _put(w.packed, w.packed_size, b"\xa1f\xc3", 3)
+        w.json_size = _put(w.json, w.json_size, b'],"f":true}', 11)
+    else:
+        w.json_size = _put(w.json, w.json_size, b"]}", 2)
+    return 0
+
+
+cdef int add_cancel(WireBuffer* w, uint32_t asset, uint64_t oid, const char* cloid) noexcept nogil:
+    """Append one cancel, by `cloid` (34 bytes) where it is not NULL, else by oid."""
+    cdef unsigned char* p = w.packed
+    cdef unsigned char* j = w.json
+    cdef Py_ssize_t a = w.packed_size, b = w.json_size
+    if w.items > 0:
+        j[b] = 44
+        b += 1
+    w.items += 1
+    p[a] = 0x82
+    if cloid != NULL:
+        a = _put(p, a + 1, b"\xa5asset", 6)
+        a = _pack_uint(p, a, asset)
+        a = _put(p, a, b"\xa5cloid\xd9\x22", 8)
+        a = _put(p, a, cloid, 34)
+        b = _put(j, b, b'{"asset":', 9)
+        b = put_digits(j, b, asset)
+        b = _put(j, b, b',"cloid":"', 10)
+        b = _put(j, b, cloid, 34)
+        b = _put(j, b, b'"}', 2)
+    else:
+        a = _put(p, a + 1, b"\xa1a", 2)
+        a = _pack_uint(p, a, asset)
+        a = _put(p, a, b"\xa1o", 2)
+        a = _pack_uint(p, a, oid)
+        b = _put(j, b, b'{"a":', 5)
+        b = put_digits(j, b, asset)
+        b = _put(j, b, b',"o":', 5)
+        b = put_digits(j, b, oid)
+        j[b] = 125
+        b += 1
+    w.packed_size = a
+    w.json_size = b
+    return 0
+
+
+cdef int tif_code(object tif) except -1:
+    if tif in TIFS:
+        return TIFS.index(tif)
+    raise ConfigError(f"tif must be one of {', '.join(TIFS)}, got {tif!r}")
+
+
+cdef int read_cloid(object cloid, char* out34) except -1:
+    """Check and copy a cloid's text."""
+    if not is_cloid(cloid):
+        raise ConfigError(f"a cloid is 0x and 32 lower-case hex digits (128 bits, not all zero), got {cloid!r}")
+    text = cloid.encode()
+    memcpy(out34, <char*>text, 34)
+    return 0
+
+
+def is_cloid(cloid):
+    """True for "0x" and 32 lower-case hex digits that are not all zero."""
+    return (
+        isinstance(cloid, str) and len(cloid) == 34 and cloid[:2] == "0x" and cloid.isascii()
+        and all(c in "0123456789abcdef" for c in cloid[2:]) and cloid != "0x" + "0" * 32
+    )
+
+
+def encode_orders(orders):
+    """(msgpack, JSON) of an `order` action, by the writers of the hot path.
+
+    `orders`: tuples (asset, is_buy, px_e8, lots, sz_decimals, reduce_only, tif, cloid or None[, trigger]) where trigger
+    is (px_e8, is_market, "tp" or "sl").
+    """
+    cdef WireBuffer w
+    cdef WireOrder o
+    cdef bytearray packed, text
+    n = len(orders)
+    if not 0 < n <= 65535:
+        raise ConfigError(f"an action has 1 to 65535 orders, got {n}")
+    packed = bytearray(64 + n * ORDER_PACKED_MAX)
+    text = bytearray(64 + n * ORDER_JSON_MAX)
+    w.packed, w.json = packed, text
+    w.packed_size = w.json_size = 0
+    begin_orders(&w, n)
+    for row in orders:
+        _wire_order(&o, row)
+        add_order(&w, &o)
+    end_orders(&w)
+    return bytes(packed[: w.packed_size]), bytes(text[: w.json_size])
+
+
+cdef int _wire_order(WireOrder* o, object row) except -1:
+    asset, is_buy, px_e8, lots, sz_decimals, reduce_only, tif, cloid = row[:8]
+    o.asset = asset
+    o.is_buy = is_buy
+    o.px_e8 = px_e8
+    o.lots = lots
+    o.sz_decimals = sz_decimals
+    if not 0 <= o.sz_decimals <= 18:
+        raise ConfigError(f"sz_decimals must be 0 to 18, got {sz_decimals}")
+    o.reduce_only = reduce_only
+    o.tif = tif_code(tif)
+    o.has_cloid = cloid is not None
+    if cloid is not None:
+        read_cloid(cloid, o.cloid)
+    o.trigger_px_e8 = 0
+    if len(row) > 8 and row[8] is not None:
+        o.trigger_px_e8, o.trigger_is_market = row[8][0], row[8][1]
+        o.trigger_is_tp = row[8][2] == "tp"
+    return 0
+
+
+def encode_cancels(cancels, *, bint fast=False):
+    """(msgpack, JSON) of a `cancel` action for (asset, oid) pairs, or `cancelByCloid` for (asset, cloid) pairs."""
+    cdef WireBuffer w
+    cdef bytearray packed, text
+    cdef char cloid[34]
+    n = len(cancels)
+    if not 0 < n <= 65535:
+        raise ConfigError(f"an action has 1 to 65535 cancels, got {n}")
+    by_cloid = isinstance(cancels[0][1], str)
+    packed = bytearray(64 + n * ORDER_PACKED_MAX)
+    text = bytearray(64 + n * ORDER_JSON_MAX)
+    w.packed, w.json = packed, text
+    w.packed_size = w.json_size = 0
+    begin_cancels(&w, n, by_cloid, fast)
+    for asset, handle in cancels:
+        if by_cloid:
+            read_cloid(handle, cloid)
+            add_cancel(&w, asset, 0, cloid)
+        else:
+            add_cancel(&w, asset, handle, NULL)
+    end_cancels(&w, fast)
+    return bytes(packed[: w.packed_size]), bytes(text[: w.json_size])
