@@ -43,7 +43,7 @@ class ConnectorBase(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """The venue's connector name, for example `hyperliquid_perpetual`."""
+        """The venue's connector name, for example `toy_perpetual`."""
 
     @property
     @abstractmethod

@@ -27,6 +27,9 @@ cdef OrderEvent order_event(type cls, InFlightOrder order, int64_t time_ms, int6
 cdef class OrderEvent:
     """Base of every event about one order. `order` is the live handle: it shows the state as it is now."""
 
+    def __init__(self):
+        raise TypeError(f"{type(self).__name__} events are made by the tracker; register for them with on({type(self).__name__}, fn)")
+
     @property
     def client_order_id(self):
         return self.order.client_order_id

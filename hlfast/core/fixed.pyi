@@ -1,6 +1,8 @@
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from hlfast.types import Number
+
+EXACT: Context
 
 def to_scaled(number: Number, decimals: int) -> int: ...
 def to_e8(price: Number) -> int: ...

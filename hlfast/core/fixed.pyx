@@ -10,7 +10,7 @@ from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.math cimport fabs, rint
 from libc.stdint cimport int64_t
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
 
 from hlfast.errors import RangeError
 
@@ -19,10 +19,18 @@ cdef extern from "Python.h":
 
 cdef object _decimal = Decimal
 
+EXACT = Context(prec=60)
+"""For arithmetic on `Decimal` that must not depend on the caller's decimal context."""
+
+cdef object _no_rounding = Context(prec=60, traps=[Inexact, InvalidOperation])
+
 
 cdef str scaled_text(int64_t value, int decimals):
     cdef char buf[32]
-    cdef int n = write_scaled(buf, value, decimals)
+    cdef int n
+    if decimals < 0 or decimals > 18:
+        raise RangeError(f"decimals must be 0 to 18, got {decimals}")
+    n = write_scaled(buf, value, decimals)
     return PyUnicode_DecodeASCII(buf, n, NULL)
 
 
@@ -53,6 +61,8 @@ cdef int64_t number_to_scaled(object number, int decimals, int snap) except? -92
     cdef const char* p
     cdef int status
     cdef double x, scaled, nearest
+    if decimals < 0 or decimals > 18:
+        raise RangeError(f"decimals must be 0 to 18, got {decimals}")
     if PyFloat_CheckExact(number):
         x = PyFloat_AS_DOUBLE(number)
         scaled = x * <double>pow10_i64(decimals)
@@ -66,10 +76,13 @@ cdef int64_t number_to_scaled(object number, int decimals, int snap) except? -92
         if status == NUM_OK:
             return out
     value = _as_decimal(number)
-    scaled_value = value.scaleb(decimals)
+    try:
+        scaled_value = value.scaleb(decimals, _no_rounding)
+    except DecimalException:
+        raise RangeError(f"{number!r} has too many digits; a number has at most 60") from None
     whole = scaled_value.to_integral_value()
     if whole != scaled_value:
-        if not snap or not isinstance(number, float) or abs(scaled_value - whole) >= _decimal("1e-12").scaleb(decimals):
+        if not snap or not isinstance(number, float) or abs(EXACT.subtract(scaled_value, whole)) >= _decimal("1e-12").scaleb(decimals):
             raise RangeError(f"{number!r} has more than {decimals} decimals; round it first")
     if not -9223372036854775807 < whole < 9223372036854775807:
         raise RangeError(f"{number!r} does not fit: with {decimals} decimals at most {scaled_text(9223372036854775806, decimals)}")
@@ -78,8 +91,6 @@ cdef int64_t number_to_scaled(object number, int decimals, int snap) except? -92
 
 def to_scaled(number, int decimals):
     """`number` (text, int, float, Decimal) as an integer scaled by 10**decimals. Raises `RangeError` off the grid."""
-    if decimals < 0 or decimals > 18:
-        raise RangeError(f"decimals must be 0 to 18, got {decimals}")
     return number_to_scaled(number, decimals, True)
 
 
@@ -95,8 +106,6 @@ def to_lots(size, int sz_decimals):
 
 def scaled_to_text(int64_t value, int decimals):
     """value / 10**decimals as the shortest plain decimal text."""
-    if decimals < 0 or decimals > 18:
-        raise RangeError(f"decimals must be 0 to 18, got {decimals}")
     return scaled_text(value, decimals)
 
 

@@ -15,15 +15,14 @@ from hlfast.clock cimport now_ns as _now_ns
 from hlfast.core.fixed cimport int128, number_to_scaled, pow10_i64, scaled_text
 from hlfast.core.updates cimport TradeUpdate
 
-from decimal import Context, Decimal
+from decimal import Decimal
 
-from hlfast.core.fixed import scaled_to_decimal
+from hlfast.core.fixed import EXACT, scaled_to_decimal
 from hlfast.errors import ConfigError, RangeError
 from hlfast.types import OrderState, OrderType, PositionAction, TradeType
 
 cdef object _D = Decimal
 cdef int64_t MAX_FILLED = 4611686018427387904
-cdef object _EXACT = Context(prec=60)
 cdef tuple _STATES = tuple(OrderState)
 
 # From (row) to (column), both in the order of OrderState. A applied, L late or repeated, X anomaly: 31, 30 and 20.
@@ -125,7 +124,7 @@ cdef class InFlightOrder:
         if fill.fee_exact is None:
             self.fees_e8[fill.fee_token] = self.fees_e8.get(fill.fee_token, 0) + fill.fee_e8
         else:
-            self.fees_exact[fill.fee_token] = _EXACT.add(self.fees_exact.get(fill.fee_token, _D(0)), fill.fee_exact)
+            self.fees_exact[fill.fee_token] = EXACT.add(self.fees_exact.get(fill.fee_token, _D(0)), fill.fee_exact)
         self.fill_list.append(fill)
         return 0
 
@@ -215,14 +214,14 @@ cdef class InFlightOrder:
     @property
     def quote_amount(self):
         """Sum of price times size over the fills, exact."""
-        return _D(_wide(self.quote)).scaleb(-8 - self.sz_decimals, _EXACT)
+        return _D(_wide(self.quote)).scaleb(-8 - self.sz_decimals, EXACT)
 
     @property
     def average_fill_price(self):
         """Sum of quote over sum of base, or None without a fill."""
         if not self.filled_lots:
             return None
-        return _trimmed(_EXACT.divide(_D(_wide(self.quote)).scaleb(-8, _EXACT), _D(self.filled_lots)))
+        return _trimmed(EXACT.divide(_D(_wide(self.quote)).scaleb(-8, EXACT), _D(self.filled_lots)))
 
     @property
     def fills(self):
@@ -236,7 +235,7 @@ cdef class InFlightOrder:
             return {}
         out = {token: scaled_to_decimal(fee, 8) for token, fee in self.fees_e8.items()}
         for token, fee in self.fees_exact.items():
-            out[token] = _EXACT.add(out.get(token, _D(0)), fee)
+            out[token] = EXACT.add(out.get(token, _D(0)), fee)
         return out
 
     @property
@@ -328,8 +327,8 @@ cdef int64_t lots_in(TradeUpdate fill, int sz_decimals) except -2:
 
 cdef object _trimmed(object value):
     """Without trailing zeros and without an exponent."""
-    value = value.normalize(_EXACT)
-    return value.quantize(_D(1), context=_EXACT) if value.as_tuple().exponent > 0 else value
+    value = value.normalize(EXACT)
+    return value.quantize(_D(1), context=EXACT) if value.as_tuple().exponent > 0 else value
 
 
 cdef bint _is_buy(object side) except -1:

@@ -8,12 +8,12 @@ lowers it by size times price. Spot: `spot` holds one balance a token. All figur
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any
 
+from hlfast.core.fixed import EXACT
 from hlfast.core.updates import TradeUpdate
 
-_EXACT = Context(prec=60)
 Key = tuple[str, int, int, int]
 
 
@@ -41,17 +41,17 @@ class Ledger:
     def book_fill(self, fill: TradeUpdate, *, base: str = "", quote: str = "USDC") -> None:
         """Book a fill. `base` names the token of a spot instrument; empty for a perpetual."""
         size = fill.amount if fill.is_buy else fill.amount.copy_negate()
-        cost = _EXACT.multiply(size, fill.price)
+        cost = EXACT.multiply(size, fill.price)
         fee = fill.fee
         self.fill_keys.append((fill.coin, fill.tid, fill.oid, fill.time_ms))
-        self.fees[fill.fee_token] = _EXACT.add(self.fees.get(fill.fee_token, Decimal(0)), fee)
+        self.fees[fill.fee_token] = EXACT.add(self.fees.get(fill.fee_token, Decimal(0)), fee)
         if base:
             self._move(base, size)
             self._move(quote, cost.copy_negate())
             self._move(fill.fee_token, fee.copy_negate())
             return
-        self.cash = _EXACT.subtract(_EXACT.subtract(self.cash, cost), fee)
-        held = _EXACT.add(self.positions.get(fill.coin, Decimal(0)), size)
+        self.cash = EXACT.subtract(EXACT.subtract(self.cash, cost), fee)
+        held = EXACT.add(self.positions.get(fill.coin, Decimal(0)), size)
         if held:
             self.positions[fill.coin] = held
         else:
@@ -59,11 +59,11 @@ class Ledger:
 
     def book_funding(self, amount: Decimal) -> None:
         """Book a funding payment: positive when received."""
-        self.funding = _EXACT.add(self.funding, amount)
-        self.cash = _EXACT.add(self.cash, amount)
+        self.funding = EXACT.add(self.funding, amount)
+        self.cash = EXACT.add(self.cash, amount)
 
     def _move(self, token: str, amount: Decimal) -> None:
-        self.spot[token] = _EXACT.add(self.spot.get(token, Decimal(0)), amount)
+        self.spot[token] = EXACT.add(self.spot.get(token, Decimal(0)), amount)
 
     def figures(self) -> dict[str, Any]:
         """A copy of every figure."""

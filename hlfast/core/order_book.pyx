@@ -18,7 +18,7 @@ from hlfast.core.fixed cimport int128, number_to_scaled, pow10_i64
 
 from decimal import Decimal
 
-from hlfast.core.fixed import number_to_decimal, scaled_to_decimal
+from hlfast.core.fixed import EXACT, number_to_decimal, scaled_to_decimal
 from hlfast.errors import RangeError
 from hlfast.types import TradeType
 
@@ -145,6 +145,9 @@ cdef class OrderBook:
         self.reserve(max(nb, na))
         _fill(self.back_bids, new_bids)
         _fill(self.back_asks, new_asks)
+        if when < self.time_ms:
+            self.older_count += 1
+            return False
         crossed = nb > 0 and na > 0 and self.back_bids[0].px_e8 >= self.back_asks[0].px_e8
         if crossed:
             memcpy(self.bids, self.back_bids, nb * sizeof(Level))
@@ -273,7 +276,7 @@ cdef class OrderBook:
     def mid_price(self):
         if not self.n_bids or not self.n_asks:
             return None
-        return (scaled_to_decimal(self.bids[0].px_e8, 8) + scaled_to_decimal(self.asks[0].px_e8, 8)) / 2
+        return EXACT.divide(EXACT.add(self.best_bid, self.best_ask), 2)
 
     @property
     def spread(self):
@@ -286,7 +289,7 @@ cdef class OrderBook:
         """Spread over mid in basis points, a Decimal."""
         if not self.n_bids or not self.n_asks:
             return None
-        return self.spread / self.mid_price * 10000
+        return EXACT.multiply(EXACT.divide(self.spread, self.mid_price), 10000)
 
     @property
     def age_ns(self):
@@ -331,7 +334,7 @@ cdef class OrderBook:
             cost += <object>levels[i].px_e8 * take
             left -= take
             if left == 0:
-                return _D(cost) / _D(wanted) / 100000000
+                return EXACT.divide(_D(cost).scaleb(-8, EXACT), _D(wanted))
         return None
 
     def price_for_notional(self, side, notional):
@@ -342,7 +345,7 @@ cdef class OrderBook:
         value = number_to_decimal(notional)
         if value <= 0:
             raise RangeError(f"{self.coin}: price_for_notional needs a value above 0, got {notional!r}")
-        target = value * _D(10) ** (8 + self.sz_decimals)
+        target = value.scaleb(8 + self.sz_decimals, EXACT)
         seen = 0
         for i in range(n):
             seen += <object>levels[i].px_e8 * levels[i].lots
@@ -358,7 +361,7 @@ cdef class OrderBook:
         total = 0
         for i in range(min(max(levels, 0), have)):
             total += book_side[i].lots
-        return _D(total).scaleb(-self.sz_decimals)
+        return _D(total).scaleb(-self.sz_decimals, EXACT)
 
     def imbalance(self, int levels=1):
         """(bids - asks) / (bids + asks) by size over the best `levels`: -1.0 to 1.0; None if both are empty."""
@@ -448,4 +451,4 @@ cdef class Bbo:
     def mid_price(self):
         if not self.bid_px_e8 or not self.ask_px_e8:
             return None
-        return (self.bid_px + self.ask_px) / 2
+        return EXACT.divide(EXACT.add(self.bid_px, self.ask_px), 2)

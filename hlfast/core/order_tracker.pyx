@@ -122,7 +122,8 @@ cdef class ClientOrderTracker:
     cdef int _drain(self) except -1:
         """Tell what is queued, in the order in which it arose. One caller tells at a time: news from a handler, or
         from another thread, are told by the one that is at it, after what came before them."""
-        cdef list batch
+        cdef list batch = []
+        cdef Py_ssize_t told = 0
         if not self._queue or self._draining:
             return 0
         self._enter()
@@ -139,10 +140,15 @@ cdef class ClientOrderTracker:
                 self._leave()
                 if not batch:
                     return 0
+                told = 0
                 for event in batch:
+                    told += 1
                     self._tell(event)
-        except BaseException:
+        except BaseException:  # an interrupt, not an error of a handler: what is not told yet stays queued
+            self._enter()
+            self._queue = batch[told:] + self._queue
             self._draining = False
+            self._leave()
             raise
 
     cdef int _tell(self, object event) except -1:
@@ -397,6 +403,8 @@ cdef class ClientOrderTracker:
             v = LATE  # the venue's last word of an order of which it filled what it could
         if v == LATE:
             self._late += 1
+            if to == S_FAILED and o.state_ == S_FAILED and not from_row and reject is not None:
+                o.reject, o.reason = reject, reason  # the answer says more than the row that was ahead of it
             return 0
         if v == ANOMALY:
             return self._anomaly(o, f"the venue says {_STATES[to].name} of an order that is {_STATES[o.state_].name}; asking again", recv_ns, out)
@@ -512,8 +520,11 @@ cdef class ClientOrderTracker:
         return 0
 
     # -- news -------------------------------------------------------------------------------------------------------
-    def process_order_update(self, OrderUpdate update not None):
-        """Apply news of an order; returns the order. One that is not known is adopted as external if a row told of it."""
+    def process_order_update(self, OrderUpdate update not None, reject=None):
+        """Apply news of an order; returns the order. One that is not known is adopted as external if a row told of it.
+
+        `reject`: the `VenueReject` that a row of a refused order stands for.
+        """
         cdef InFlightOrder o
         cdef list out = []
         cdef int64_t recv_ns = update.recv_ns if update.recv_ns else _now_ns()
@@ -543,7 +554,7 @@ cdef class ClientOrderTracker:
             else:
                 self._apply(
                     o, update.new_state, update.time_ms, recv_ns, update.reason, update.recovered, update.lots,
-                    update.orig_lots, None, bool(update.status), out)
+                    update.orig_lots, reject, bool(update.status), out)
             self._emit(out)
         finally:
             self._leave()
@@ -749,7 +760,6 @@ cdef class ClientOrderTracker:
         cdef int64_t when = _now_ns() if recv_ns is None else recv_ns
         self._enter()
         try:
-            order.not_found = 0
             if order.state_ == S_PENDING_CANCEL:
                 order.cancel_refused = True
                 self._back_from_cancel(order, 0, when, False, out)

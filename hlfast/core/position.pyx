@@ -12,15 +12,15 @@ from hlfast.clock cimport now_ns
 from hlfast.core.bus cimport EventBus
 from hlfast.core.updates cimport TradeUpdate
 
-from decimal import Context, Decimal
+from decimal import Decimal
 from types import MappingProxyType
 
 from hlfast.core.events import PositionUpdate
-from hlfast.core.fixed import number_to_decimal, scaled_to_decimal, to_scaled
+from hlfast.core.fixed import EXACT, number_to_decimal, scaled_to_decimal, to_scaled
 from hlfast.errors import RangeError
 from hlfast.types import PositionSide
 
-cdef object _X = Context(prec=60)
+cdef object _X = EXACT
 cdef object ZERO = Decimal(0)
 cdef object HUNDRED = Decimal(100)
 

@@ -12,7 +12,7 @@ from hlfast.core.fixed cimport int128, number_to_scaled, pow10_i64, scaled_text
 
 from decimal import Decimal
 
-from hlfast.core.fixed import number_to_decimal, scaled_to_decimal
+from hlfast.core.fixed import EXACT, number_to_decimal, scaled_to_decimal
 from hlfast.errors import ConfigError, RangeError
 from hlfast.types import TradeType
 
@@ -20,6 +20,11 @@ cdef int64_t E8 = 100000000
 cdef int64_t MAX64 = 9223372036854775807
 cdef object _BUY = TradeType.BUY
 cdef object _SELL = TradeType.SELL
+
+
+cdef object _down_to_e8(object value):
+    """The multiple of 1e-8 at or below `value` > 0."""
+    return value.scaleb(8, EXACT).to_integral_value(rounding="ROUND_FLOOR").scaleb(-8, EXACT)
 
 
 cdef inline int _side(object side) except -2:
@@ -164,7 +169,7 @@ cdef class TradingRule:
             if rounding == ROUND_REFUSE or value <= 0:
                 self._refuse_price(price)
             # Finer than 1e-8: every valid price near it is found from the 1e-8 below it, and one above that.
-            px = number_to_scaled(value.quantize(Decimal("1e-8"), rounding="ROUND_FLOOR"), 8, False)
+            px = number_to_scaled(_down_to_e8(value), 8, False)
         if px <= 0 and exact:
             raise RangeError(f"{self.coin}: a price must be above 0, got {price!r}")
         if exact and self.price_is_valid(px):
@@ -172,15 +177,18 @@ cdef class TradingRule:
         if rounding == ROUND_REFUSE:
             if isinstance(price, float):
                 low = self._price_nearest(px)
-                if low > 0 and abs(scaled_to_decimal(low, 8) - number_to_decimal(price)) < Decimal("1e-12"):
+                if low > 0 and EXACT.abs(EXACT.subtract(scaled_to_decimal(low, 8), number_to_decimal(price))) < Decimal("1e-12"):
                     return low
             self._refuse_price(price)
         if rounding == ROUND_PASSIVE and is_buy == 1:
             px = self.price_floor(px)
         elif rounding == ROUND_PASSIVE and is_buy == 0:
             px = self.price_ceil(px if exact else px + 1)
-        else:
+        elif exact:
             px = self._price_nearest(px)
+        else:
+            low, high = self.price_floor(px), self.price_ceil(px + 1)
+            px = high if high > 0 and 2 * value.scaleb(8, EXACT) >= int(low) + high else low
         if px <= 0:
             raise RangeError(f"{self.coin}: {price!r} rounds to no valid price; the smallest step is {scaled_text(self._tick_e8(1), 8)}")
         return px
@@ -191,7 +199,7 @@ cdef class TradingRule:
             raise RangeError(f"{self.coin}: a price must be above 0, got {price!r}")
         if value > Decimal("9e10"):
             raise RangeError(f"{self.coin}: a price of {price!r} is out of range; the largest is 90000000000")
-        floor_e8 = int(value.scaleb(8).to_integral_value(rounding="ROUND_FLOOR"))
+        floor_e8 = int(value.scaleb(8, EXACT).to_integral_value(rounding="ROUND_FLOOR"))
         low = self.price_floor(floor_e8)
         high = self.price_ceil(floor_e8 + 1 if self.price_is_valid(floor_e8) or floor_e8 == 0 else floor_e8)
         below = f"{scaled_text(low, 8)} or " if low > 0 else ""
@@ -216,10 +224,13 @@ cdef class TradingRule:
             value = number_to_decimal(size)
             if value <= 0:
                 raise RangeError(f"{self.coin}: a size must be above 0, got {size!r}") from None
-            if value.scaleb(self.sz_decimals) > Decimal(MAX64 // 2):
+            if value.scaleb(self.sz_decimals, EXACT) > Decimal(MAX64 // 2):
                 raise
-            mode = "ROUND_HALF_UP" if rounding == ROUND_NEAREST and self.step_lots == 1 else "ROUND_FLOOR"
-            lots = int(value.scaleb(self.sz_decimals).to_integral_value(rounding=mode))
+            if rounding == ROUND_NEAREST:
+                steps = EXACT.divide(value.scaleb(self.sz_decimals, EXACT), self.step_lots)
+                lots = int(steps.to_integral_value(rounding="ROUND_HALF_UP")) * self.step_lots
+            else:
+                lots = int(value.scaleb(self.sz_decimals, EXACT).to_integral_value(rounding="ROUND_FLOOR"))
         if lots <= 0 and exact:
             raise RangeError(f"{self.coin}: a size must be above 0, got {size!r}")
         rest = lots % self.step_lots
@@ -255,13 +266,16 @@ cdef class TradingRule:
         if value < 0:
             raise RangeError(f"{self.coin}: a size must not be negative, got {size!r}")
         step = scaled_to_decimal(self.step_lots, self.sz_decimals)
-        if value < (step if mode == "down" else step / 2):
+        if value < (step if mode == "down" else EXACT.divide(step, 2)):
             return Decimal(0)
         return scaled_to_decimal(self.size_to_lots(size, ROUND_PASSIVE if mode == "down" else ROUND_NEAREST), self.sz_decimals)
 
     def price_e8(self, price, side=None, str rounding="refuse"):
         """`price` as int64 scaled by 1e8, on the grid. `rounding`: "refuse", "passive" (needs a side) or "nearest"."""
-        return self.price_to_e8(price, _side(side), rounding_mode(rounding))
+        cdef int which = _side(side), mode = rounding_mode(rounding)
+        if mode == ROUND_PASSIVE and which < 0:
+            raise RangeError(f"{self.coin}: passive rounding needs a side: down for a buy, up for a sell")
+        return self.price_to_e8(price, which, mode)
 
     def lots(self, size, str rounding="refuse"):
         """`size` in lots, on the step. `rounding`: "refuse", "passive" (down) or "nearest"."""
@@ -303,9 +317,9 @@ cdef class TradingRule:
         if self.min_notional_e8 and not exempt:
             notional = <int128>px_e8 * lots
             if notional < <int128>self.min_notional_e8 * pow10_i64(self.sz_decimals):
-                value = scaled_to_decimal(px_e8, 8) * scaled_to_decimal(lots, self.sz_decimals)
+                value = EXACT.multiply(scaled_to_decimal(px_e8, 8), scaled_to_decimal(lots, self.sz_decimals))
                 return (
-                    f"value {value.normalize():f} (size {scaled_text(lots, self.sz_decimals)} at {scaled_text(px_e8, 8)}) "
+                    f"value {value.normalize(EXACT):f} (size {scaled_text(lots, self.sz_decimals)} at {scaled_text(px_e8, 8)}) "
                     f"is below the minimum {scaled_text(self.min_notional_e8, 8)}"
                 )
         return ""

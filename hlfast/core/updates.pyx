@@ -10,14 +10,13 @@ from libc.stdint cimport INT64_MIN, int64_t
 
 from hlfast.core.fixed cimport scaled_text
 
-from decimal import Context, Decimal
+from decimal import Decimal
 
-from hlfast.core.fixed import number_to_decimal, scaled_to_decimal, to_scaled
+from hlfast.core.fixed import EXACT, number_to_decimal, scaled_to_decimal, to_scaled
 from hlfast.errors import RangeError
 from hlfast.types import OrderState, TradeType
 
 cdef object _D = Decimal
-cdef object _EXACT = Context(prec=60)
 cdef int64_t NOT_KNOWN = INT64_MIN
 
 
@@ -67,6 +66,8 @@ cdef class TradeUpdate:
         self.oid = 0 if exchange_order_id is None else exchange_order_id
         self.cloid = cloid
         self.px_e8 = to_scaled(price, 8)
+        if sz_decimals < 0 or sz_decimals > 18:
+            raise RangeError(f"sz_decimals must be 0 to 18, got {sz_decimals}")
         self.sz_decimals = sz_decimals
         try:
             self.lots = to_scaled(amount, sz_decimals)
@@ -124,7 +125,7 @@ cdef class TradeUpdate:
     @property
     def quote_amount(self):
         """Price times size, exact."""
-        return _EXACT.multiply(self.price, self.amount)
+        return EXACT.multiply(self.price, self.amount)
 
     @property
     def fee(self):

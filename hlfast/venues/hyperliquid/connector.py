@@ -38,7 +38,7 @@ from hlfast.errors import ConfigError, HlfastError, NotReady, UnknownOutcome
 from hlfast.net.backoff import Backoff
 from hlfast.net.http import HttpClient
 from hlfast.net.session import ConnectionBudget, WebSocketSession
-from hlfast.types import ConnectorType, Number, OrderParams, OrderType, PositionAction, StreamState, Trigger
+from hlfast.types import ConnectorType, Number, OrderParams, OrderState, OrderType, PositionAction, StreamState, Trigger
 from hlfast.venues.hyperliquid import recovery
 from hlfast.venues.hyperliquid.actions import Actions
 from hlfast.venues.hyperliquid.info import Info
@@ -48,6 +48,7 @@ from hlfast.venues.hyperliquid.market_data import MarketData
 from hlfast.venues.hyperliquid.metadata import Metadata
 from hlfast.venues.hyperliquid.nonce import nonce_manager_for
 from hlfast.venues.hyperliquid.order_entry import OrderEntry
+from hlfast.venues.hyperliquid.reject_texts import venue_reject
 from hlfast.venues.hyperliquid.scan import Router
 from hlfast.venues.hyperliquid.sign import Signer
 from hlfast.venues.hyperliquid.user_stream import UserStream
@@ -534,7 +535,8 @@ class HyperliquidConnector(ConnectorBase):
         self._down_since_ns = 0
 
     def _on_order_update(self, update: OrderUpdate) -> None:
-        self.tracker.process_order_update(update)
+        refused = update.new_state == OrderState.FAILED
+        self.tracker.process_order_update(update, venue_reject(update.status) if refused else None)
 
     def _on_fill(self, fill: TradeUpdate, is_snapshot: bool) -> None:
         if fill.time_ms <= self.baseline_ms and self.tracker.get_order_by_exchange_id(fill.oid) is None:

@@ -174,7 +174,7 @@ cdef inline bint int_of(object value, int64_t* out) except -1:
     return True
 
 
-# -- scanners of one row: bytes in the venue's order to a struct of slices; NULL: a surprise ---------------------------
+# -- scanners of one row: bytes in the venue's order to a struct of slices; NULL: a surprise --------------------------
 cdef inline const char* scan_cloid(const char* p, const char* end, Text* out) noexcept nogil:
     """The optional member cloid, a text or null."""
     cdef const char* q = literal(p, end, b',"cloid":')

@@ -92,13 +92,34 @@ TABLE: tuple[tuple[str, str, str, str], ...] = (
     ("Too many scheduled cancels triggered for the day", "schedule_cancel", "the day's count is used up", "wait for the next UTC day"),
 )  # fmt: skip
 
+STATUS: dict[str, str] = {
+    "tickRejected": "Price must be divisible by tick size",
+    "minTradeNtlRejected": "Order must have minimum value of",
+    "perpMarginRejected": "Insufficient margin to place order",
+    "reduceOnlyRejected": "Reduce only order would increase position",
+    "badAloPxRejected": "Post only order would have immediately matched",
+    "iocCancelRejected": "Order could not immediately match against any resting orders",
+    "badTriggerPxRejected": "Invalid TP/SL price",
+    "marketOrderNoLiquidityRejected": "No liquidity available for market order",
+    "positionIncreaseAtOpenInterestCapRejected": "Order would increase open interest while open interest is capped",
+    "positionFlipAtOpenInterestCapRejected": "Order would increase open interest while open interest is capped",
+    "tooAggressiveAtOpenInterestCapRejected": "Order rejected due to price more aggressive than oracle while at open "
+    "interest cap",
+    "openInterestIncreaseRejected": "Order would increase open interest too quickly",
+    "insufficientSpotBalanceRejected": "Insufficient spot balance",
+    "oracleRejected": "Price too far from oracle",
+    "perpMaxPositionRejected": "Order would cause position to exceed margin tier limit",
+    "tooManyOpenOrdersRejected": "Too many open orders",
+}
+"""The status word of a refused order's row, and the text that its answer carries."""
+
 unseen: dict[str, int] = {}
 """Texts that the table does not know, and how often each has come."""
 
 
 def venue_reject(text: str) -> VenueReject:
-    """The typed refusal for the venue's words."""
-    plain = _SUFFIX.sub("", text)
+    """The typed refusal for the venue's words: an answer's text, or the status word of a row."""
+    plain = STATUS.get(text) or _SUFFIX.sub("", text)
     for begins, code, cause, remedy in TABLE:
         if plain.startswith(begins):
             return VenueReject(code, text, cause, remedy)

@@ -243,7 +243,7 @@ cdef class PostReply:
 
     @staticmethod
     def from_http(int64_t id, int status, body, int64_t recv_ns=0):
-        """The answer of POST /exchange: `status` is the HTTP code, `body` its bytes. Never raises for what they hold."""
+        """The answer of POST /exchange: HTTP code `status` and the bytes of `body`. Never raises for what they hold."""
         cdef bytes raw = bytes(body)
         if status != 200:
             return _reply(id, "error", f"{status} {raw[:EXCERPT].decode('utf-8', 'replace')}", recv_ns)
@@ -400,7 +400,7 @@ cdef class Router(FrameSink):
     def __dealloc__(self):
         free(self._slots)
 
-    # -- instruments ----------------------------------------------------------------------------------------------------
+    # -- instruments --------------------------------------------------------------------------------------------------
     def add_instrument(self, TradingRule rule not None, OrderBook book not None, Bbo bbo not None):
         """Fill `book` and `bbo` from the frames of `rule.coin`. Replaces an earlier entry, with its handlers."""
         cdef _Instrument market = _Instrument.__new__(_Instrument)
@@ -490,7 +490,7 @@ cdef class Router(FrameSink):
         self._count[UNKNOWN_COIN] += 1
         return None
 
-    # -- the frame ------------------------------------------------------------------------------------------------------
+    # -- the frame ----------------------------------------------------------------------------------------------------
     cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t recv_ns) except -1:
         cdef Frame frame
         cdef int outcome
@@ -681,7 +681,7 @@ cdef class Router(FrameSink):
         self._count[POST] += 1
         return self._deliver_reply(reply, f)
 
-    # -- what scanner and orjson have in common: a row of slices becomes news -------------------------------------------
+    # -- what scanner and orjson have in common: a row of slices becomes news -----------------------------------------
     cdef int _commit_book(self, _Instrument market, int bids, int asks, int64_t time_ms, Frame* f) except -1:
         cdef int status = market.book.commit_snapshot(bids, asks, time_ms, f.recv_ns)
         cdef int64_t applied_ns
@@ -757,7 +757,7 @@ cdef class Router(FrameSink):
         return True
 
     cdef bint _take_fill(self, FillRow* row, Frame* f, list out) except -1:
-        """Append the fill; False if px, sz, side or a given fee cannot be read. The rest is text or may be not known."""
+        """Append the fill; False if px, sz, side or a given fee cannot be read. The rest is text, or not known."""
         cdef TradingRule rule
         cdef int sz_decimals, status
         cdef int64_t px = 0, lots = 0, start = 0, fee = 0, pnl = 0
@@ -835,7 +835,7 @@ cdef class Router(FrameSink):
         self._call(self.post_sink, (reply,))
         return DONE
 
-    # -- orjson ---------------------------------------------------------------------------------------------------------
+    # -- orjson -------------------------------------------------------------------------------------------------------
     cdef int _parse(self, Frame* f, bint is_fallback) except -1:
         cdef bytes raw = f.start[:f.end - f.start]
         cdef int which
@@ -869,7 +869,7 @@ cdef class Router(FrameSink):
             return self._parse_post(data, f)
         else:
             self._count[UNKNOWN_CHANNEL] += 1
-            self._report("unknown_channel", f"a frame of the unknown channel {channel[:EXCERPT]!r}; handed on as it is", f)
+            self._report("unknown_channel", f"a frame of unknown channel {channel[:EXCERPT]!r}; handed on as it is", f)
         self._call(self.cold_sink, (channel, data, f.recv_ns))
         return DONE
 
@@ -967,7 +967,7 @@ cdef class Router(FrameSink):
             return self._malformed("post: expected an object with a whole number id", f)
         return self._deliver_reply(_post_reply(id, data.get("response"), f.recv_ns), f)
 
-    # -- what went wrong ------------------------------------------------------------------------------------------------
+    # -- what went wrong ----------------------------------------------------------------------------------------------
     cdef int _malformed(self, str detail, Frame* f) except -1:
         self._count[MALFORMED] += 1
         return self._report("malformed", detail, f)
@@ -1040,7 +1040,8 @@ cdef class Router(FrameSink):
 
 
 cdef dict _HOT = {
-    "l2Book": L2BOOK, "bbo": BBO, "trades": TRADES, "orderUpdates": ORDER_UPDATES, "userFills": USER_FILLS, "post": POST,
+    "l2Book": L2BOOK, "bbo": BBO, "trades": TRADES, "orderUpdates": ORDER_UPDATES, "userFills": USER_FILLS,
+    "post": POST,
 }
 
 
