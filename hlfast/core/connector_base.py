@@ -227,9 +227,9 @@ class ConnectorBase(ABC):
         return _latency.summary()
 
     async def __aenter__(self) -> ConnectorBase:
-        await self.initialize()
-        await self.connect()
         try:
+            await self.initialize()
+            await self.connect()
             await self.wait_ready()
         except BaseException:
             await self.disconnect()

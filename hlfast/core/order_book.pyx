@@ -410,7 +410,7 @@ cdef int _fill(Level* out, list levels) except -1:
 cdef class Bbo:
     """Best bid and offer of one instrument: a view, overwritten in place by each frame."""
 
-    def __cinit__(self, str coin, int sz_decimals):
+    def __init__(self, str coin, int sz_decimals):
         self.coin = coin
         self.sz_decimals = sz_decimals
 

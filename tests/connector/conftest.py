@@ -76,9 +76,7 @@ class Heard:
         ]
 
     def states(self, order: Any) -> list[str]:
-        return [
-            e.new_state.name for e in self.events if isinstance(e, ev.OrderStateChanged) and e.order is order
-        ]
+        return [e.new_state.name for e in self.events if isinstance(e, ev.OrderStateChanged) and e.order is order]
 
     def of(self, cls: type) -> list[Any]:
         return [e for e in self.events if isinstance(e, cls)]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -96,8 +97,8 @@ class HyperliquidConnector(ConnectorBase):
         self.settings = settings or Settings()
         self._owns_signer = not isinstance(key, Signer)
         self.signer = key if isinstance(key, Signer) else _signer(key, self.network, allow)
-        self.account = (vault or account or self.signer.address).lower()
-        self.vault = vault.lower() if vault else None
+        self.vault = _address(vault, "vault") if vault is not None else None
+        self.account = self.vault or (_address(account, "account") if account is not None else self.signer.address)
         self.bus = EventBus()
         self.tracker = ClientOrderTracker(self.bus, hold_ms=self.settings.hold_ms)
         self.info = Info(self._ask)
@@ -573,6 +574,7 @@ class HyperliquidConnector(ConnectorBase):
     def _on_venue_error(self, text: str) -> None:
         self._counts["venue_errors"] += 1
         self.market.on_error(text)
+        self.stream.on_error(text)
         self.bus.emit(ev.ConnectorError(code="venue_error", text=text, recv_ns=clock.epoch_ns()))
 
     def _on_scan_error(self, kind: str, detail: str, excerpt: bytes) -> None:
@@ -607,10 +609,17 @@ class HyperliquidConnector(ConnectorBase):
         return await self._query_http(payload)
 
     async def _query_http(self, payload: dict[str, Any]) -> Any:
-        status, body = await self._http.post_json("/info", payload)
+        kind = payload.get("type")
+        try:
+            status, body = await self._http.post_json("/info", payload)
+        except UnknownOutcome as error:  # a query changes nothing: no answer is all that there is to it
+            raise NotReady(f"the query {kind!r} was not answered: {error}") from error
         if status != 200:
-            raise NotReady(f"the venue answered {status} to the query {payload.get('type')!r}: {body[:200]!r}")
-        return orjson.loads(body)
+            raise NotReady(f"the venue answered {status} to the query {kind!r}: {body[:200]!r}")
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError:
+            raise NotReady(f"the venue's answer to the query {kind!r} is not JSON: {body[:200]!r}") from None
 
     # -- housekeeping -----------------------------------------------------------------------------------------------
     def _spawn(self, coro: Any) -> asyncio.Task[Any]:
@@ -632,6 +641,7 @@ class HyperliquidConnector(ConnectorBase):
             now_ns = clock.epoch_ns()
             self.tracker.tick(now_ns)
             self.market.tick(now_ns)
+            self.stream.tick(now_ns)
             self.entry.tick(now_ns)
             if self.is_connected:
                 self._ask_about_orders(clock.monotonic_ns())
@@ -660,6 +670,12 @@ class HyperliquidConnector(ConnectorBase):
             await recovery.read_account(self)
         except (NotReady, UnknownOutcome, asyncio.TimeoutError) as error:
             log.info("account state not read: %s", error)
+
+
+def _address(text: str, what: str) -> str:
+    if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
+        raise ConfigError(f"{what} is an address, 0x and 40 hex digits, got {text!r}")
+    return text.lower()
 
 
 def _signer(key: str | bytes | None, network: Network, allow: Sequence[str] | None) -> Signer:

@@ -9,10 +9,13 @@ from hlfast.core.order_tracker import ClientOrderTracker
 from hlfast.core.trading_rule import TradingRule
 from hlfast.net.listener import Listener
 from hlfast.types import Number, OrderParams, OrderType, PositionAction, Trigger
+from hlfast.venues.hyperliquid.limits import MAX_ITEMS_PER_ACTION as MAX_ITEMS_PER_ACTION
+from hlfast.venues.hyperliquid.limits import POSTS_IN_FLIGHT as POSTS_IN_FLIGHT
 from hlfast.venues.hyperliquid.limits import Limits
 from hlfast.venues.hyperliquid.nonce import NonceManager
 from hlfast.venues.hyperliquid.scan import PostReply
 from hlfast.venues.hyperliquid.sign import Signer
+from hlfast.venues.hyperliquid.wire import TIFS as TIFS
 
 LATE_ANSWER_NS: int
 

@@ -271,7 +271,13 @@ cdef class OrderEntry:
             if not reply.statuses:
                 self.tracker.cancel_refused(order, reply.text, reply.recv_ns)
                 continue
-            item = reply.statuses[i] if i < len(reply.statuses) else reply.statuses[0]
+            if i < len(reply.statuses):
+                item = reply.statuses[i]
+            elif len(reply.statuses) == 1 and (<ItemStatus>reply.statuses[0]).kind == ITEM_ERROR:
+                item = reply.statuses[0]
+            else:
+                self._unreadable(order, "the answer has fewer items than the batch of cancels", reply)
+                continue
             if item.kind == ITEM_ERROR:
                 self.tracker.cancel_refused(order, item.error, reply.recv_ns)
             elif item.kind != ITEM_SUCCESS:
@@ -455,7 +461,9 @@ cdef class OrderEntry:
             px = self._market_cap(rule, is_buy)
         else:
             px = rule.price_to_e8(price, is_buy, mode)
-        error = rule.check_limits(px, lots, reduce_only)
+        # Of a taking order the venue tests the value at the first price it matches: a sell's limit says nothing of that.
+        takes = tif == "Ioc" or tif == "FrontendMarket"
+        error = rule.check_limits(px, lots, reduce_only or (takes and not is_buy))
         if error:
             raise OrderDenied(f"{rule.coin}: {error}")
 

@@ -13,8 +13,12 @@ from typing import Any
 
 import orjson
 
+from hlfast import clock
 from hlfast.core.updates import OrderUpdate, TradeUpdate
 from hlfast.net.session import WebSocketSession
+
+RETRY_NS = 2_000_000_000
+"""A subscription that is not acknowledged is asked for again after this."""
 
 KINDS = ("orderUpdates", "userFills", "userEvents")
 
@@ -35,17 +39,40 @@ class UserStream:
         self._confirmed: set[str] = set()
         self._subscribed: Callable[[], None] | None = None
         self._passing = False
+        self._asked_ns = 0
 
     def on_connected(self, subscribed: Callable[[], None]) -> None:
         """A new connection: hold news back, subscribe, and call `subscribed` once all is acknowledged."""
         self._buffer = []
         self._confirmed.clear()
         self._subscribed = subscribed
+        self._subscribe()
+
+    def _subscribe(self) -> None:
+        """Ask for what is not confirmed."""
         assert self.session is not None
+        self._asked_ns = clock.epoch_ns()
         for kind in KINDS:
-            self.session.send(
-                orjson.dumps({"method": "subscribe", "subscription": {"type": kind, "user": self.account}})
-            )
+            if kind not in self._confirmed:
+                self.session.send(
+                    orjson.dumps({"method": "subscribe", "subscription": {"type": kind, "user": self.account}})
+                )
+
+    def tick(self, now_ns: int) -> None:
+        """Ask again where no acknowledgement has come."""
+        waiting = self._subscribed is not None and self.session is not None and self.session.is_open
+        if waiting and now_ns - self._asked_ns > RETRY_NS:
+            self._subscribe()
+
+    def on_error(self, text: str) -> None:
+        """The venue's word that a subscription exists already confirms it as an acknowledgement would."""
+        start = text.find("{")
+        if text.startswith("Already subscribed") and start >= 0:
+            try:
+                about = orjson.loads(text[start:])
+            except orjson.JSONDecodeError:
+                return
+            self.on_subscription_response({"method": "subscribe", "subscription": about})
 
     def on_subscription_response(self, data: dict[str, Any]) -> None:
         subscription = data.get("subscription") or {}
