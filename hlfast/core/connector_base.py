@@ -178,6 +178,16 @@ class ConnectorBase(ABC):
     def place(self, orders: Sequence[OrderParams]) -> list[InFlightOrder]: ...
 
     @abstractmethod
+    def modify(
+        self,
+        order: InFlightOrder | str,
+        *,
+        price: Number | None = None,
+        size: Number | None = None,
+        rounding: str = "refuse",
+    ) -> bool: ...
+
+    @abstractmethod
     def cancel(self, order: InFlightOrder | str) -> bool: ...
 
     @abstractmethod

@@ -71,6 +71,14 @@ cdef class InFlightOrder:
     cdef int64_t held_until_ns
     cdef bint end_emitted
     cdef bint cancel_refused                 # the last cancel was refused, and nothing else is known yet
+    # a modify: the venue cancels the order and places another under the same cloid (its newest leg)
+    cdef readonly bint modify_pending        # sent, and its outcome is not known
+    cdef int64_t leg_lots                    # size of the newest leg; 0: never modified
+    cdef int64_t leg_filled                  # how much of that leg is filled
+    cdef int64_t new_px_e8                   # what the pending modify asks for
+    cdef int64_t new_leg_lots
+    cdef bint leg_cancelled                  # the old leg's cancel has come, ahead of the modify's outcome
+    cdef int64_t leg_cancel_ms
     cdef int not_found
     cdef int64_t not_found_since_ns
     cdef object home                         # the tracker that knows how to wait; None for a copy

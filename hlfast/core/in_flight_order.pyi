@@ -31,6 +31,7 @@ class InFlightOrder:
     leverage: int
     unresolved: bool
     query_due: bool
+    modify_pending: bool
     was_created: bool
     filled_lots: int
     reason: str

@@ -300,6 +300,9 @@ cdef class InFlightOrder:
         copy.time_ms = self.time_ms
         copy.end_time_ms = self.end_time_ms
         copy.effective_lots = self.effective_lots
+        copy.modify_pending = self.modify_pending
+        copy.leg_lots = self.leg_lots
+        copy.leg_filled = self.leg_filled
         copy.end_emitted = self.end_emitted
         copy.cancel_refused = self.cancel_refused
         return copy

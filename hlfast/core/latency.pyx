@@ -86,7 +86,7 @@ def summary():
     """Per stage: count, mean, p50, p90, p99, p99.9 and maximum in nanoseconds. Percentiles are upper bucket bounds."""
     cdef int i
     out = {}
-    for i in range(N_STAGES):
+    for i in range(<int>N_STAGES):
         out[STAGES[i]] = {
             "count": _total[i],
             "mean_ns": _sum[i] // _total[i] if _total[i] else 0,

@@ -11,6 +11,7 @@ cdef class ClientOrderTracker:
     cdef public object waiter_factory        # makes a future; given by the connector
     cdef public object timer_factory         # (seconds, fn) -> something with cancel(); given by the connector
     cdef public object waker                 # (future, value): sets a result from any thread; given by the connector
+    cdef public object book                  # new fill -> event to be told behind it, or None; given by the connector
     cdef public object decimals_of           # coin -> size decimals, for orders placed elsewhere
     cdef dict _by_id                         # every order that can still be found
     cdef dict _by_oid
@@ -46,6 +47,7 @@ cdef class ClientOrderTracker:
     cdef int _emit(self, list out) except -1
     cdef int _drain(self) except -1
     cdef int _tell(self, object event) except -1
+    cdef object _book(self, TradeUpdate fill)
     cdef bint _wants(self, object cls) except -1
     cdef InFlightOrder _find(self, object client_order_id, object cloid, int64_t oid)
     cdef int _bind_oid(self, InFlightOrder o, int64_t oid) except -1
@@ -58,6 +60,7 @@ cdef class ClientOrderTracker:
     cdef int _apply(
         self, InFlightOrder o, int to, int64_t time_ms, int64_t recv_ns, str reason, bint recovered,
         int64_t row_lots, int64_t row_orig_lots, object reject, bint from_row, list out) except -1
+    cdef int _modified(self, InFlightOrder o, int64_t oid, int64_t time_ms, int64_t recv_ns, bint recovered, list out) except -1
     cdef int _hold(self, InFlightOrder o, int end, int64_t lots, int64_t recv_ns) except -1
     cdef int _release(self, InFlightOrder o, bint incomplete, int64_t time_ms, int64_t recv_ns, bint recovered, list out) except -1
     cdef int _end(self, InFlightOrder o, bint incomplete, int64_t time_ms, int64_t recv_ns, bint recovered, list out) except -1

@@ -388,6 +388,8 @@ cdef class ClientOrderTracker:
         if to == S_OPEN or to == S_PARTIALLY_FILLED:
             if o.reduce_only and from_row and 0 < row_lots < o.lots and not o.filled_lots and not is_finished(o.state_):
                 o.effective_lots = row_lots  # the venue shrank it to the position
+                if o.held >= 0:
+                    o.held_lots = row_lots
             if o.state_ == S_PENDING_CANCEL:
                 v = LATE  # only a refused cancel leads back, but the order is there
                 self._create(o, time_ms, recv_ns, recovered, out)
@@ -397,8 +399,8 @@ cdef class ClientOrderTracker:
                     v = ANOMALY
                 elif v == ANOMALY and o.state_ == S_FAILED and to == S_OPEN and 0 < time_ms <= o.end_time_ms:
                     v = LATE
-        elif to == S_FAILED and not from_row and (o.state_ == S_OPEN or o.was_created):
-            v = LATE if is_finished(o.state_) else ANOMALY  # an order that rested is refused by a row about it only
+        elif to == S_FAILED and not from_row and o.was_created and not is_finished(o.state_):
+            v = ANOMALY  # an order that the venue had is refused by a row about it only
         elif to == S_FILLED and o.state_ == S_CANCELLED and (o.reason == "ioc_remainder" or o.reason == "reduced"):
             v = LATE  # the venue's last word of an order of which it filled what it could
         if v == LATE:
@@ -451,6 +453,25 @@ cdef class ClientOrderTracker:
         if o.cancel_refused and o.was_created and o.state_ == S_PENDING_CANCEL:
             o.cancel_refused = False
             self._set_state(o, S_PARTIALLY_FILLED if o.filled_lots else S_OPEN, time_ms, recv_ns, recovered, out)
+        return 0
+
+    cdef int _modified(self, InFlightOrder o, int64_t oid, int64_t time_ms, int64_t recv_ns, bint recovered, list out) except -1:
+        """The pending modify took effect: the order rests under a new id, with a new price and size."""
+        cdef OrderModified event
+        cdef int64_t old_px = o.px_e8, old_lots = o.lots
+        o.modify_pending = False
+        o.leg_cancelled = False
+        self._bind_oid(o, oid)
+        o.px_e8 = o.new_px_e8
+        o.leg_lots = o.new_leg_lots
+        o.leg_filled = 0
+        o.lots = o.filled_lots + o.leg_lots
+        o.updated_ns = recv_ns
+        if self._wants(OrderModified):
+            event = order_event(OrderModified, o, time_ms, recv_ns, recovered)
+            event.old_px_e8 = old_px
+            event.old_lots = old_lots
+            out.append(event)
         return 0
 
     cdef int _hold(self, InFlightOrder o, int end, int64_t lots, int64_t recv_ns) except -1:
@@ -538,11 +559,24 @@ cdef class ClientOrderTracker:
                     f"{update.oid if update.oid else update.cloid}", update.coin, update.side == "B", update.px_e8, update.orig_lots,
                     self._decimals(update.coin), update.cloid, update.oid, recv_ns)
             o.not_found = 0
+            if update.new_state == S_FAILED and o.oid and update.oid and update.oid != o.oid and o.was_created:
+                self._late += 1  # a new leg that the venue refused: the answer to the modify tells what that means
+                return o
             if update.oid:
+                if update.oid > o.oid > 0 and update.new_state == S_OPEN and update.px_e8 > 0 and update.orig_lots > 0:
+                    # A new leg under the order's cloid: its modify, or one sent by somebody else with the same key.
+                    o.new_px_e8, o.new_leg_lots = update.px_e8, update.orig_lots
+                    self._modified(o, update.oid, update.time_ms, recv_ns, update.recovered, out)
+                elif o.modify_pending and update.oid > o.oid and update.new_state != S_FAILED:
+                    self._modified(o, update.oid, update.time_ms, recv_ns, update.recovered, out)
                 self._bind_oid(o, update.oid)
                 if o.waiters is not None:
                     self._wake(o, out)
-            if update.new_state < 0 or update.new_state > S_EXPIRED:
+            if o.modify_pending and update.oid == o.oid and update.new_state == S_CANCELLED:
+                # The cancel of the leg that the modify replaces, or the end of the order: its outcome will tell.
+                o.leg_cancelled = True
+                o.leg_cancel_ms = update.time_ms
+            elif update.new_state < 0 or update.new_state > S_EXPIRED:
                 self._unknown_status += 1
                 self._ask(o)
                 o.updated_ns = recv_ns
@@ -581,6 +615,8 @@ cdef class ClientOrderTracker:
                 name = f"{fill.oid}" if fill.oid else fill.cloid if fill.cloid is not None else f"{fill.coin}-{fill.tid}-{fill.time_ms}"
                 o = self._adopt(name, fill.coin, fill.is_buy, 0, 0, fill.sz_decimals, fill.cloid, fill.oid, recv_ns)
             lots = lots_in(fill, o.sz_decimals)
+            if o.modify_pending and fill.oid > o.oid:
+                self._modified(o, fill.oid, fill.time_ms, recv_ns, fill.recovered, out)
             self._fill_keys[key] = None
             if len(self._fill_keys) > FILL_KEYS_KEPT:
                 del self._fill_keys[next(iter(self._fill_keys))]
@@ -590,6 +626,11 @@ cdef class ClientOrderTracker:
             late = o.end_emitted
             o.not_found = 0
             o.add_fill(fill, lots)
+            if o.leg_lots and lots > 0:
+                if fill.oid == o.oid:
+                    o.leg_filled += lots
+                else:
+                    o.lots += lots  # of a leg that a modify replaced: the newest leg's size stands beside it
             if o.state_ != S_PENDING_CANCEL:
                 o.unresolved = False
             full = 0 < o.lots <= o.filled_lots
@@ -603,6 +644,10 @@ cdef class ClientOrderTracker:
                 event.is_partial = not full
                 event.is_late = late
                 out.append(event)
+            if self.book is not None:
+                event_of_position = self._book(fill)
+                if event_of_position is not None:
+                    out.append(event_of_position)
             if o.lots > 0 and o.filled_lots > o.lots:
                 self._anomaly(o, f"filled {o.filled_amount} of {o.amount}: more than was ordered", recv_ns, out)
             if late:
@@ -634,6 +679,15 @@ cdef class ClientOrderTracker:
             self._leave()
         self._drain()
         return True
+
+    cdef object _book(self, TradeUpdate fill):
+        """Positions and cash move with the fill, before anybody is told of it."""
+        try:
+            return self.book(fill)
+        except Exception as error:
+            self.bus.handler_errors += 1
+            self.bus._report(self.book, error)
+            return None
 
     # -- what the sender knows --------------------------------------------------------------------------------------
     cdef int submitted(self, InFlightOrder o, int64_t nonce, int64_t expires_after_ms, int64_t now_ns) except -1:
@@ -726,13 +780,21 @@ cdef class ClientOrderTracker:
 
     def resolve(self, InFlightOrder order not None):
         """The venue has been asked, and what it said has been applied."""
+        cdef list out = []
         self._enter()
         try:
             order.unresolved = False
             order.query_due = False
+            if order.modify_pending and order.leg_cancelled:
+                # The venue has been asked and shows no newer leg: the cancel was the order's end.
+                order.modify_pending = False
+                order.leg_cancelled = False
+                self._apply(order, S_CANCELLED, order.leg_cancel_ms, _now_ns(), "", True, -1, -1, None, True, out)
+                self._emit(out)
             self._due.pop(order.client_order_id, None)
         finally:
             self._leave()
+        self._drain()
 
     def request_cancel(self, InFlightOrder order not None, recv_ns=None):
         """A cancel is about to leave: → PENDING_CANCEL. False if the order has ended."""
@@ -769,6 +831,59 @@ cdef class ClientOrderTracker:
                 event = order_event(OrderCancelRejected, order, 0, when, False)
                 event.reason = reason
                 out.append(event)
+            self._emit(out)
+        finally:
+            self._leave()
+        self._drain()
+
+    def request_modify(self, InFlightOrder order not None, int64_t px_e8, int64_t leg_lots):
+        """A modify is about to leave, into a leg of `leg_lots` at `px_e8`. False if the order does not rest."""
+        self._enter()
+        try:
+            if not order.is_fillable or order.modify_pending:
+                return False
+            order.modify_pending = True
+            order.leg_cancelled = False
+            order.new_px_e8 = px_e8
+            order.new_leg_lots = leg_lots
+        finally:
+            self._leave()
+        return True
+
+    def modify_accepted(self, InFlightOrder order not None, oid, recv_ns=None):
+        """The venue answered that the order rests (or traded) under the new id `oid`."""
+        cdef list out = []
+        cdef int64_t when = _now_ns() if recv_ns is None else recv_ns
+        self._enter()
+        try:
+            if order.modify_pending and not order.end_emitted:
+                self._modified(order, oid, 0, when, False, out)
+            else:
+                self._bind_oid(order, oid)  # a row or a fill was ahead of the answer
+            order.unresolved = False
+            self._emit(out)
+        finally:
+            self._leave()
+        self._drain()
+
+    def modify_refused(self, InFlightOrder order not None, str reason, bint old_is_gone=False, recv_ns=None):
+        """The venue refused the modify. `old_is_gone`: it cancelled the order and could not place the new one."""
+        cdef list out = []
+        cdef OrderModifyRejected event
+        cdef int64_t when = _now_ns() if recv_ns is None else recv_ns
+        self._enter()
+        try:
+            gone = order.leg_cancelled or old_is_gone
+            order.modify_pending = False
+            order.leg_cancelled = False
+            if not order.end_emitted:
+                self._ask(order)
+            if self._wants(OrderModifyRejected):
+                event = order_event(OrderModifyRejected, order, 0, when, False)
+                event.reason = reason
+                out.append(event)
+            if gone:
+                self._apply(order, S_CANCELLED, order.leg_cancel_ms, when, "", False, -1, -1, None, True, out)
             self._emit(out)
         finally:
             self._leave()

@@ -184,17 +184,26 @@ cdef class PositionBook:
         """Take a position that was there before the first fill (`size` signed)."""
         self._positions[coin] = Position(coin, sz_decimals=sz_decimals, size=size, entry_price=entry_price)
 
-    def apply_fill(self, TradeUpdate fill not None):
-        """Book a fill and tell of it. Returns the position."""
+    def book(self, TradeUpdate fill not None):
+        """Book a fill. Returns the `PositionUpdate` that tells of it, or None where nobody would hear it."""
         cdef Position position = self._positions.get(fill.coin)
-        if position is None:
-            position = self._positions[fill.coin] = Position(fill.coin, sz_decimals=fill.sz_decimals)
         if fill.lots < 0:
             raise RangeError(f"{fill.coin}: a fill of {fill.size_text} is off the lot grid of a perpetual")
+        if position is None:
+            position = self._positions[fill.coin] = Position(fill.coin, sz_decimals=fill.sz_decimals)
         position.book(fill.lots if fill.is_buy else -fill.lots, fill.price)
         position._fees[fill.fee_token] = _X.add(position._fees.get(fill.fee_token, ZERO), fill.fee)
-        self._tell(position, fill.time_ms, fill.recv_ns)
-        return position
+        position.timestamp_ns = fill.recv_ns if fill.recv_ns else now_ns()
+        if not self._bus.wants(PositionUpdate):
+            return None
+        return PositionUpdate(coin=position.symbol, position=position, time_ms=fill.time_ms, recv_ns=position.timestamp_ns)
+
+    def apply_fill(self, TradeUpdate fill not None):
+        """Book a fill and tell of it. Returns the position."""
+        event = self.book(fill)
+        if event is not None:
+            self._bus.emit_event(event)
+        return self._positions[fill.coin]
 
     def apply_funding(self, str coin, amount):
         """Book a funding payment; positive is received."""
@@ -216,8 +225,3 @@ cdef class PositionBook:
             position.leverage = leverage
             position.margin = number_to_decimal(margin)
             position.liquidation_price = _optional(liquidation_price)
-
-    def _tell(self, Position position, time_ms, recv_ns):
-        position.timestamp_ns = recv_ns if recv_ns else now_ns()
-        if self._bus.wants(PositionUpdate):
-            self._bus.emit_event(PositionUpdate(coin=position.symbol, position=position, time_ms=time_ms, recv_ns=position.timestamp_ns))

@@ -7,7 +7,14 @@ import msgpack
 import pytest
 
 from hlfast.errors import ConfigError
-from hlfast.venues.hyperliquid.wire import canonical, encode_action, encode_cancels, encode_orders, is_cloid
+from hlfast.venues.hyperliquid.wire import (
+    canonical,
+    encode_action,
+    encode_cancels,
+    encode_modifies,
+    encode_orders,
+    is_cloid,
+)
 
 CLOID = "0x00112233445566778899aabbccddeeff"
 
@@ -72,6 +79,16 @@ def test_cancels_equal_msgpack_and_json(fast):
             assert written == json.dumps(action, separators=(",", ":")).encode()
 
 
+def test_modifies_equal_msgpack_and_json():
+    rng = random.Random(7)
+    for count in [1, 2, 15, 16, 100, *([1] * 300)]:
+        rows = [(f"0x{rng.getrandbits(127) + 1:032x}", random_row(rng)) for _ in range(count)]
+        action = {"type": "batchModify", "modifies": [{"oid": cloid, "order": as_dict(row)} for cloid, row in rows]}
+        packed, written = encode_modifies(rows)
+        assert packed == msgpack.packb(action) == encode_action(action)
+        assert written == json.dumps(action, separators=(",", ":")).encode()
+
+
 def test_the_published_worked_example():
     """Protocol, section 2.8: every byte of the action."""
     packed, _ = encode_orders([(0, True, 50000 * 10**8, 1, 1, False, "Gtc", None, None)])
@@ -100,6 +117,8 @@ def test_empty_actions_are_refused():
         encode_orders([])
     with pytest.raises(ConfigError, match="got 0"):
         encode_cancels([])
+    with pytest.raises(ConfigError, match="got 0"):
+        encode_modifies([])
 
 
 def test_an_action_of_an_unknown_type_keeps_its_order():

@@ -148,6 +148,7 @@ class HyperliquidConnector(ConnectorBase):
         )
         self.bus.on_error = self._on_handler_error
         self.tracker.decimals_of = self._decimals_of
+        self.tracker.book = self._book
         self._account_router.post_sink = self.entry.on_reply
 
     # -- identity ---------------------------------------------------------------------------------------------------
@@ -413,6 +414,21 @@ class HyperliquidConnector(ConnectorBase):
         """Several orders in one signed action. All are checked before any is tracked; an error names the index."""
         return self.entry.place(orders)
 
+    def modify(
+        self,
+        order: InFlightOrder | str,
+        *,
+        price: Number | None = None,
+        size: Number | None = None,
+        rounding: str = "refuse",
+    ) -> bool:
+        """Ask for another price or total size (`size`: the filled part included) of a resting order.
+
+        True: the request was sent, and `OrderModified` or `OrderModifyRejected` follows. False: the order is unknown, does
+        not rest, or is being changed already.
+        """
+        return self.entry.modify(order, price=price, size=size, rounding=rounding)
+
     def cancel(self, order: InFlightOrder | str) -> bool:
         """True: a cancel request was handed to the socket. False: the order is unknown or has ended."""
         return self.entry.cancel(order)
@@ -542,14 +558,18 @@ class HyperliquidConnector(ConnectorBase):
     def _on_fill(self, fill: TradeUpdate, is_snapshot: bool) -> None:
         if fill.time_ms <= self.baseline_ms and self.tracker.get_order_by_exchange_id(fill.oid) is None:
             return  # older than the account's first state, which contains it
-        if not self.tracker.process_trade_update(fill):
-            return
+        self.tracker.process_trade_update(fill)
+
+    def _book(self, fill: TradeUpdate) -> ev.PositionUpdate | None:
+        """Cash, fees and position move with every new fill, before its events are told."""
         self.last_fill_ms = max(self.last_fill_ms, fill.time_ms)
         rule = self.rule_for(fill.coin)
-        base, quote = self._meta().tokens_of(fill.coin) if rule is not None and not rule.is_perpetual else ("", "USDC")
-        self.own_ledger.book_fill(fill, base=base, quote=quote)
-        if not base:
-            self.position_book.apply_fill(fill)
+        if rule is not None and not rule.is_perpetual:
+            base, quote = self._meta().tokens_of(fill.coin)
+            self.own_ledger.book_fill(fill, base=base, quote=quote)
+            return None
+        self.own_ledger.book_fill(fill)
+        return self.position_book.book(fill)
 
     def _decimals_of(self, coin: str) -> int:
         rule = self.rule_for(coin)

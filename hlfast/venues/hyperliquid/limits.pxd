@@ -5,9 +5,9 @@ cdef class Window:
     cdef readonly int64_t used
     cdef int64_t _buckets[60]
     cdef int64_t _second
-    cdef int _advance(self, int64_t now_ms) noexcept nogil
-    cdef int take(self, int64_t units, int64_t now_ms) noexcept nogil
-    cdef int64_t rest(self, int64_t now_ms) noexcept nogil
+    cdef int _advance(self, int64_t now_ms) except -1
+    cdef int take(self, int64_t units, int64_t now_ms) except -1
+    cdef int64_t rest(self, int64_t now_ms) except? -1
 
 cdef class Limits:
     cdef readonly Window weight

@@ -62,7 +62,7 @@ cdef class Window:
     def __init__(self, int64_t limit):
         self.limit = limit
 
-    cdef int _advance(self, int64_t now_ms) noexcept nogil:
+    cdef int _advance(self, int64_t now_ms) except -1:
         cdef int64_t second = now_ms // 1000, step = second - self._second, at
         if step <= 0:
             return 0
@@ -75,13 +75,13 @@ cdef class Window:
         self._second = second
         return 0
 
-    cdef int take(self, int64_t units, int64_t now_ms) noexcept nogil:
+    cdef int take(self, int64_t units, int64_t now_ms) except -1:
         self._advance(now_ms)
         self._buckets[self._second % 60] += units
         self.used += units
         return 0
 
-    cdef int64_t rest(self, int64_t now_ms) noexcept nogil:
+    cdef int64_t rest(self, int64_t now_ms) except? -1:
         self._advance(now_ms)
         return self.limit - self.used
 

@@ -9,7 +9,7 @@ from hlfast.venues.hyperliquid.limits cimport Limits
 from hlfast.venues.hyperliquid.nonce cimport NonceManager
 from hlfast.venues.hyperliquid.scan cimport PostReply
 from hlfast.venues.hyperliquid.sign cimport Signer
-from hlfast.venues.hyperliquid.wire cimport WireBuffer
+from hlfast.venues.hyperliquid.wire cimport WireBuffer, WireOrder
 
 cdef class _Request:
     cdef int kind
@@ -58,6 +58,7 @@ cdef class OrderEntry:
     cdef _Request _open_request(self, int kind, tuple orders, object future, str what)
     cdef int _close_request(self, _Request request) except -1
     cdef int _on_orders(self, _Request request, PostReply reply) except -1
+    cdef int _on_modify(self, _Request request, PostReply reply) except -1
     cdef int _on_cancels(self, _Request request, PostReply reply) except -1
     cdef InFlightOrder _from_params(self, object p, bint is_buy)
     cdef TradingRule _rule(self, object coin)
@@ -67,6 +68,7 @@ cdef class OrderEntry:
     cdef int64_t _market_cap(self, TradingRule rule, bint is_buy) except -1
     cdef int64_t _expiry(self, InFlightOrder order, object expires_after_ms) except -1
     cdef int _send_orders(self, tuple orders, int64_t expires, int64_t started) except -1
+    cdef int _wire_order(self, WireOrder* o, InFlightOrder order, int64_t px_e8, int64_t lots, object tif) except -1
     cdef InFlightOrder _order_of(self, object given)
     cdef int _send_cancels(self, tuple orders) except -1
     cdef int _begin(self, WireBuffer* w, int64_t id_) noexcept nogil

@@ -29,8 +29,8 @@ from hlfast.venues.hyperliquid.scan cimport (
 )
 from hlfast.venues.hyperliquid.sign cimport Signer
 from hlfast.venues.hyperliquid.wire cimport (
-    ORDER_JSON_MAX, ORDER_PACKED_MAX, WireBuffer, WireOrder, add_cancel, add_order, begin_cancels,
-    begin_orders, end_cancels, end_orders, put_digits, put_hex, read_cloid, tif_code,
+    ORDER_JSON_MAX, ORDER_PACKED_MAX, WireBuffer, WireOrder, add_cancel, add_modify, add_order, begin_cancels,
+    begin_modifies, begin_orders, end_cancels, end_modifies, end_orders, put_digits, put_hex, read_cloid, tif_code,
 )
 
 import asyncio
@@ -55,7 +55,8 @@ cdef enum:
 cdef enum:
     R_ORDERS = 1
     R_CANCELS = 2
-    R_CALL = 3               # a query or another action: somebody awaits a future
+    R_MODIFY = 3
+    R_CALL = 4               # a query or another action: somebody awaits a future
 
 cdef dict _TIF_NAMES = {name.lower(): name for name in TIFS}
 cdef object _LIMIT = OrderType.LIMIT
@@ -210,6 +211,8 @@ cdef class OrderEntry:
                 request.future.set_result(reply)
         elif request.kind == R_ORDERS:
             self._on_orders(request, reply)
+        elif request.kind == R_MODIFY:
+            self._on_modify(request, reply)
         else:
             self._on_cancels(request, reply)
 
@@ -282,6 +285,24 @@ cdef class OrderEntry:
                 self.tracker.cancel_refused(order, item.error, reply.recv_ns)
             elif item.kind != ITEM_SUCCESS:
                 self._unreadable(order, item.error, reply)
+        return 0
+
+    cdef int _on_modify(self, _Request request, PostReply reply) except -1:
+        cdef ItemStatus item
+        cdef InFlightOrder order = request.orders[0]
+        if reply.kind == "err" and not reply.statuses:
+            self.tracker.modify_refused(order, reply.text, venue_reject(reply.text).code == "modify_lost", reply.recv_ns)
+            return 0
+        if reply.kind == "error" or len(reply.statuses) != 1:
+            self._without_answer(request, f"the venue answered {reply.text or reply.kind!r}")
+            return 0
+        item = reply.statuses[0]
+        if item.kind == ITEM_RESTING or item.kind == ITEM_FILLED:
+            self.tracker.modify_accepted(order, item.oid, reply.recv_ns)
+        elif item.kind == ITEM_ERROR:
+            self.tracker.modify_refused(order, item.error, venue_reject(item.error).code == "modify_lost", reply.recv_ns)
+        else:
+            self._unreadable(order, item.error, reply)
         return 0
 
     def tick(self, int64_t now):
@@ -533,19 +554,7 @@ cdef class OrderEntry:
             self._begin(&w, request.generation)
             begin_orders(&w, <int>len(orders))
             for order in orders:
-                o.asset = <uint32_t>order.asset
-                o.is_buy = order.is_buy
-                o.reduce_only = order.reduce_only
-                o.tif = tif_code(order.tif)
-                o.sz_decimals = order.sz_decimals
-                o.px_e8 = order.px_e8
-                o.lots = order.lots
-                o.trigger_px_e8 = order.trigger_px_e8
-                if order.trigger_px_e8:
-                    o.trigger_is_market = order.trigger.is_market
-                    o.trigger_is_tp = order.trigger.kind == "tp"
-                o.has_cloid = True
-                read_cloid(order.cloid, o.cloid)
+                self._wire_order(&o, order, order.px_e8, order.lots, order.tif)
                 add_order(&w, &o)
             end_orders(&w)
             t1 = mono_ns()
@@ -575,6 +584,78 @@ cdef class OrderEntry:
         for order in orders:
             self.tracker.submitted(order, nonce, expires, t1)
         return 0
+
+    cdef int _wire_order(self, WireOrder* o, InFlightOrder order, int64_t px_e8, int64_t lots, object tif) except -1:
+        o.asset = <uint32_t>order.asset
+        o.is_buy = order.is_buy
+        o.reduce_only = order.reduce_only
+        o.tif = tif_code(tif)
+        o.sz_decimals = order.sz_decimals
+        o.px_e8 = px_e8
+        o.lots = lots
+        o.trigger_px_e8 = order.trigger_px_e8
+        if order.trigger_px_e8:
+            o.trigger_is_market = order.trigger.is_market
+            o.trigger_is_tp = order.trigger.kind == "tp"
+        o.has_cloid = True
+        return read_cloid(order.cloid, o.cloid)
+
+    # -- modifying --------------------------------------------------------------------------------------------------
+    def modify(self, given, *, price=None, size=None, rounding="refuse"):
+        """Ask for another price or total size of a resting order. False if it is unknown, ended, or being changed.
+
+        `size` is the new total, filled part included. The venue cancels the order and places a new one under the same
+        cloid: time priority is lost, and the new one must rest (it is sent as Alo unless the order is a Gtc; the venue
+        takes a Gtc that does not match at once). Raises as `submit` does, before anything is sent.
+        """
+        cdef InFlightOrder order = self._order_of(given)
+        cdef TradingRule rule
+        cdef int64_t px, lots, leg, nonce
+        cdef int mode = ROUND_REFUSE
+        cdef _Request request
+        cdef WireBuffer w
+        cdef WireOrder o
+        cdef str error
+        if price is None and size is None:
+            raise ConfigError("modify needs a new price or a new size")
+        if order is None or not order.is_fillable or order.modify_pending:
+            return False
+        if order.is_external:
+            raise OrderDenied(f"{order.client_order_id} was placed elsewhere; it is watched here and not changed")
+        if rounding != "refuse":
+            mode = rounding_mode(rounding)
+        rule = self._rule(order.coin)
+        px = order.px_e8 if price is None else rule.price_to_e8(price, order.is_buy, mode)
+        lots = order.lots if size is None else rule.size_to_lots(size, mode)
+        leg = lots - order.filled_lots
+        if leg <= 0:
+            raise OrderDenied(f"{order.client_order_id}: {order.filled_amount} of it is filled already; a new total has to be larger, or cancel it")
+        if px == order.px_e8 and lots == order.lots:
+            return False
+        error = rule.check_limits(px, leg, order.reduce_only)
+        if error:
+            raise OrderDenied(f"{rule.coin}: {error}")
+        self._check_live()
+        self.signer._check_allowed("batchModify")
+        self.limits.check_order(1, wall_ms())
+        request = self._open_request(R_MODIFY, (order,), None, "modifying")
+        try:
+            nonce = self.nonces.take()
+            self._begin(&w, request.generation)
+            begin_modifies(&w, 1)
+            self._wire_order(&o, order, px, leg, order.tif)
+            add_modify(&w, o.cloid, &o)
+            end_modifies(&w)
+            self._sign_and_close(&w, nonce, -1)
+            written = self._listener.write(w.json, w.json_size)
+        except Exception:
+            self._close_request(request)
+            raise
+        if written != 1:
+            self._close_request(request)
+            raise NotReady("the connection was gone before the modify was sent; nothing was sent and nothing is queued")
+        self.limits.spend("modify", 1, wall_ms(), 1)
+        return bool(self.tracker.request_modify(order, px, leg))
 
     # -- cancelling -------------------------------------------------------------------------------------------------
     cdef InFlightOrder _order_of(self, object given):

@@ -101,6 +101,10 @@ async def ask_about(hl: HyperliquidConnector, order: InFlightOrder) -> None:
             _feed_rows(hl, [_as_row(found["order"], found["status"], found["statusTimestamp"])])
         if found["status"] in ("open", "triggered") and order.state is OrderState.PENDING_CANCEL and order.unresolved:
             hl.tracker.cancel_refused(order, "the venue shows the order live after the cancel had no known outcome")
+        if found["status"] == "open" and order.modify_pending and found["order"]["oid"] == order.exchange_order_id:
+            hl.tracker.modify_refused(
+                order, "the venue shows the order as it was after the modify had no known outcome"
+            )
         hl.tracker.resolve(order)
         return
     times = hl.tracker.process_order_not_found(order.client_order_id, await _is_burnt(hl, order))

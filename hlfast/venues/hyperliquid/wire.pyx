@@ -213,6 +213,38 @@ cdef int end_orders(WireBuffer* w) noexcept nogil:
     return 0
 
 
+cdef int begin_modifies(WireBuffer* w, int count) noexcept nogil:
+    w.packed_size = _put(w.packed, 0, b"\x82\xa4type\xabbatchModify\xa8modifies", 27)
+    w.packed_size = _pack_array(w.packed, w.packed_size, count)
+    w.json_size = _put(w.json, w.json_size, b'{"type":"batchModify","modifies":[', 34)
+    w.items = 0
+    return 0
+
+
+cdef int end_modifies(WireBuffer* w) noexcept nogil:
+    w.json_size = _put(w.json, w.json_size, b"]}", 2)
+    return 0
+
+
+cdef int add_modify(WireBuffer* w, const char* cloid, const WireOrder* o) noexcept nogil:
+    """Append the change of the order named by `cloid` (34 bytes) into `o`. Room as for two orders."""
+    cdef int items = w.items
+    w.packed[w.packed_size] = 0x82
+    w.packed_size = _put(w.packed, w.packed_size + 1, b"\xa3oid\xd9\x22", 6)
+    w.packed_size = _put(w.packed, w.packed_size, cloid, 34)
+    w.packed_size = _put(w.packed, w.packed_size, b"\xa5order", 6)
+    if items > 0:
+        w.json_size = _put(w.json, w.json_size, b",", 1)
+    w.json_size = _put(w.json, w.json_size, b'{"oid":"', 8)
+    w.json_size = _put(w.json, w.json_size, cloid, 34)
+    w.json_size = _put(w.json, w.json_size, b'","order":', 10)
+    w.items = 0
+    add_order(w, o)
+    w.items = items + 1
+    w.json_size = _put(w.json, w.json_size, b"}", 1)
+    return 0
+
+
 cdef int add_order(WireBuffer* w, const WireOrder* o) noexcept nogil:
     """Append one order to both texts. The caller has left ORDER_PACKED_MAX and ORDER_JSON_MAX bytes."""
     cdef unsigned char* p = w.packed
@@ -406,6 +438,28 @@ def encode_orders(orders):
         _wire_order(&o, row)
         add_order(&w, &o)
     end_orders(&w)
+    return bytes(packed[: w.packed_size]), bytes(text[: w.json_size])
+
+
+def encode_modifies(modifies):
+    """(msgpack, JSON) of a `batchModify` action: tuples (cloid, order), the order as in `encode_orders`."""
+    cdef WireBuffer w
+    cdef WireOrder o
+    cdef bytearray packed, text
+    cdef char cloid[34]
+    n = len(modifies)
+    if not 0 < n <= 65535:
+        raise ConfigError(f"an action has 1 to 65535 modifies, got {n}")
+    packed = bytearray(64 + 2 * n * ORDER_PACKED_MAX)
+    text = bytearray(64 + 2 * n * ORDER_JSON_MAX)
+    w.packed, w.json = packed, text
+    w.packed_size = w.json_size = 0
+    begin_modifies(&w, n)
+    for handle, row in modifies:
+        read_cloid(handle, cloid)
+        _wire_order(&o, row)
+        add_modify(&w, cloid, &o)
+    end_modifies(&w)
     return bytes(packed[: w.packed_size]), bytes(text[: w.json_size])
 
 

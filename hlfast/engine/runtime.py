@@ -1,0 +1,189 @@
+"""StrategyRunner: the life of one strategy on one connector (layer 4, cold).
+
+Start: watch the coins, wait until the connector is ready, register the overridden hooks, call `on_start`, run the
+timer. Stop: no more market data and timer, `on_stop`, then cancel what the strategy has resting and wait, bounded,
+until every order has ended; its order hooks hear those ends; then nothing is left registered. Coins stay watched.
+
+    async with hlfast.connect("simulator") as hl, StrategyRunner(hl, MarketMaker(coins=("BTC",))):
+        await asyncio.sleep(60)
+
+A hook that raises is caught and reported by the connector; one of the timer, here. Neither stops the strategy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from hlfast import clock
+from hlfast.core.connector_base import ConnectorBase, Unsubscribe
+from hlfast.core.events import FundingPayment, OrderEvent, OrderFilled, PositionUpdate, Recovered, StreamStatus
+from hlfast.core.in_flight_order import InFlightOrder
+from hlfast.engine.strategy import Strategy
+from hlfast.errors import ConfigError, HlfastError
+
+EVENT_HOOKS: dict[str, type] = {
+    "on_order": OrderEvent,
+    "on_fill": OrderFilled,
+    "on_position": PositionUpdate,
+    "on_funding": FundingPayment,
+    "on_stream": StreamStatus,
+    "on_recovered": Recovered,
+}
+OWN_ORDERS_ONLY = ("on_order", "on_fill")
+OWN_COINS_ONLY = ("on_position", "on_funding")
+PLAIN_ONLY = ("on_start", "on_stop", "on_timer", "on_book", "on_bbo", "on_trade")
+
+CANCEL_AGAIN_SECONDS = 1.0
+"""At the stop, an order that has not ended by then is cancelled again."""
+
+
+class StrategyRunner:
+    """Runs `strategy` on `connector`. One start and one stop; `async with` does both."""
+
+    def __init__(self, connector: ConnectorBase, strategy: Strategy) -> None:
+        for hook in PLAIN_ONLY:
+            if inspect.iscoroutinefunction(getattr(strategy, hook)):
+                raise ConfigError(
+                    f"{type(strategy).__name__}.{hook} is a coroutine function; make it a plain one (start a task if needed)"
+                )
+        if self._overrides(strategy, "on_timer") and strategy.timer_interval <= 0:
+            raise ConfigError(
+                f"{type(strategy).__name__} overrides on_timer; timer_interval must be above 0 s, got {strategy.timer_interval!r}"
+            )
+        if not strategy.coins:
+            raise ConfigError(f"{type(strategy).__name__} has no coins; give for example coins=('BTC',)")
+        self.connector = connector
+        self.strategy = strategy
+        self.timer_errors = 0
+        self._market_hooks: list[Unsubscribe] = []
+        self._event_hooks: list[Unsubscribe] = []
+        self._timer: asyncio.Task[None] | None = None
+        self._state = "new"
+
+    @staticmethod
+    def _overrides(strategy: Strategy, hook: str) -> bool:
+        return getattr(type(strategy), hook) is not getattr(Strategy, hook)
+
+    async def start(self, timeout: float | None = None) -> None:
+        """Raises `ConfigError` for an unknown coin, `NotReady` if the connector is not ready within `timeout` seconds."""
+        if self._state != "new":
+            raise ConfigError("this runner was started before; make a new one")
+        self._state = "starting"
+        connector, strategy = self.connector, self.strategy
+        strategy.connector = connector
+        coins = [connector.resolve(coin).coin for coin in strategy.coins]
+        for coin in coins:
+            connector.watch(coin, trades=self._overrides(strategy, "on_trade"))
+        await connector.wait_ready(timeout)
+        strategy.may_trade = True
+        try:
+            self._register(coins)
+            strategy.on_start()
+        except BaseException:
+            strategy.may_trade = False
+            self._remove(self._market_hooks)
+            self._remove(self._event_hooks)
+            raise
+        self._state = "running"
+        if self._overrides(strategy, "on_timer"):
+            self._timer = asyncio.get_running_loop().create_task(self._run_timer(), name="hlfast-strategy-timer")
+
+    async def stop(self, timeout: float = 10.0) -> list[InFlightOrder]:
+        """Returns the strategy's orders that had not ended after `timeout` seconds (none, unless the venue is away)."""
+        if self._state != "running":
+            return []
+        self._state = "stopped"
+        self._remove(self._market_hooks)
+        if self._timer is not None:
+            self._timer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._timer
+        try:
+            self.strategy.on_stop()
+        except Exception:
+            self.strategy.log.exception("on_stop failed; its orders are cancelled all the same")
+        finally:
+            self.strategy.may_trade = False
+        try:
+            return await self._end_orders(timeout)
+        finally:
+            self._remove(self._event_hooks)
+
+    async def __aenter__(self) -> StrategyRunner:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    # -- hooks ------------------------------------------------------------------------------------------------------
+    def _register(self, coins: list[str]) -> None:
+        connector, strategy = self.connector, self.strategy
+        for hook, register in (
+            ("on_book", connector.on_book),
+            ("on_bbo", connector.on_bbo),
+            ("on_trade", connector.on_trade),
+        ):
+            if self._overrides(strategy, hook):
+                self._market_hooks += [register(coin, getattr(strategy, hook)) for coin in coins]
+        for hook, event_class in EVENT_HOOKS.items():
+            if self._overrides(strategy, hook):
+                fn = getattr(strategy, hook)
+                if hook in OWN_ORDERS_ONLY:
+                    fn = _only(fn, lambda event: strategy.owns(event.client_order_id))
+                elif hook in OWN_COINS_ONLY:
+                    fn = _only(fn, lambda event: event.coin in coins)
+                self._event_hooks.append(connector.on(event_class, fn))
+
+    @staticmethod
+    def _remove(hooks: list[Unsubscribe]) -> None:
+        while hooks:
+            hooks.pop()()
+
+    async def _run_timer(self) -> None:
+        interval_ns = int(self.strategy.timer_interval * 1e9)
+        due_ns = clock.monotonic_ns()
+        while True:
+            due_ns = max(due_ns + interval_ns, clock.monotonic_ns())  # late calls are dropped, not made up for
+            await asyncio.sleep((due_ns - clock.monotonic_ns()) / 1e9)
+            try:
+                self.strategy.on_timer(clock.epoch_ns())
+            except Exception:
+                self.timer_errors += 1
+                self.strategy.log.exception("on_timer failed")
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+    async def _end_orders(self, timeout: float) -> list[InFlightOrder]:
+        orders = self.strategy.orders  # no new ones from here on
+        ends = [asyncio.ensure_future(order.done()) for order in orders]
+        deadline_ns = clock.monotonic_ns() + int(timeout * 1e9)
+        while left := [order for order, end in zip(orders, ends, strict=True) if not end.done()]:
+            seconds = (deadline_ns - clock.monotonic_ns()) / 1e9
+            if seconds <= 0:
+                return left
+            for order in left:
+                with contextlib.suppress(HlfastError):  # not connected, for example: asked again in the next round
+                    self.connector.cancel(order)
+            await asyncio.wait(ends, timeout=min(seconds, CANCEL_AGAIN_SECONDS))
+        return []
+
+
+def _only(fn: Callable[[Any], Any], wanted: Callable[[Any], bool]) -> Callable[[Any], Any]:
+    """`fn`, called for the events that are `wanted`. A coroutine function stays one: the bus makes a task of it."""
+    if inspect.iscoroutinefunction(fn):
+
+        async def start(event: Any) -> None:
+            if wanted(event):
+                await fn(event)
+
+        return start
+
+    def call(event: Any) -> None:
+        if wanted(event):
+            fn(event)
+
+    return call

@@ -1,0 +1,267 @@
+"""A connector without a venue: the real tracker, bus, books and positions; the test plays the exchange."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from hlfast import clock
+from hlfast.core.bus import EventBus
+from hlfast.core.connector_base import ConnectorBase
+from hlfast.core.in_flight_order import InFlightOrder
+from hlfast.core.order_book import OrderBook
+from hlfast.core.order_tracker import ClientOrderTracker
+from hlfast.core.position import PositionBook
+from hlfast.core.trading_rule import TradingRule
+from hlfast.core.updates import OrderUpdate, TradeUpdate
+from hlfast.errors import ConfigError, NotReady
+from hlfast.types import ConnectorType, OrderParams, OrderState, TradeType
+
+
+@dataclass
+class FakeBbo:
+    coin: str
+    bid_px_e8: int = 0
+    bid_lots: int = 0
+    ask_px_e8: int = 0
+    ask_lots: int = 0
+    time_ms: int = 0
+    recv_ns: int = 0
+
+
+class FakeConnector(ConnectorBase):
+    """`sent` and `cancels` record what a strategy asked for; `ack`, `fill`, `end`, `reject` are the exchange's news."""
+
+    def __init__(self) -> None:
+        self.bus = EventBus()
+        self.tracker = ClientOrderTracker(self.bus)
+        self.position_book = PositionBook(self.bus)
+        self.tracker.book = self.position_book.book
+        self.rules = {
+            "BTC": TradingRule("BTC", sz_decimals=5, is_perpetual=True, asset=0, min_notional=10),
+            "ETH": TradingRule("ETH", sz_decimals=4, is_perpetual=True, asset=1, min_notional=10),
+        }
+        self.books = {coin: OrderBook(coin, rule.sz_decimals) for coin, rule in self.rules.items()}
+        self.bbos = {coin: FakeBbo(coin) for coin in self.rules}
+        self.watched: dict[str, dict[str, bool]] = {}
+        self.handlers: dict[tuple[str, str], list[Callable[[Any], object]]] = {}
+        self.sent: list[InFlightOrder] = []
+        self.cancels: list[InFlightOrder] = []
+        self.is_up = True
+        self.fail_sends = False
+        self.deny: Exception | None = None
+        self.cancels_by_itself = False
+        self._tid = self._oid = 1000
+        self._time_ms = clock.wall_clock_ms()
+
+    # -- the exchange's side ----------------------------------------------------------------------------------------
+    def quote(self, coin: str, bids: Sequence[tuple[str, str]], asks: Sequence[tuple[str, str]]) -> None:
+        """New levels of a book, as (price, size), told to its handlers."""
+        self._time_ms += 70
+        book, bbo, rule = self.books[coin], self.bbos[coin], self.rules[coin]
+        assert book.apply_snapshot(bids, asks, time_ms=self._time_ms, recv_ns=clock.epoch_ns())
+        bbo.bid_px_e8 = rule.price_e8(bids[0][0]) if bids else 0
+        bbo.bid_lots = rule.lots(bids[0][1]) if bids else 0
+        bbo.ask_px_e8 = rule.price_e8(asks[0][0]) if asks else 0
+        bbo.ask_lots = rule.lots(asks[0][1]) if asks else 0
+        bbo.time_ms, bbo.recv_ns = self._time_ms, clock.epoch_ns()
+        for kind, view in (("book", book), ("bbo", bbo)):
+            for handler in self.handlers.get((kind, coin), []):
+                handler(view)
+
+    def ack(self, order: InFlightOrder) -> None:
+        self._oid += 1
+        self.tracker.acknowledge(order, self._oid)
+
+    def fill(self, order: InFlightOrder, size: str) -> None:
+        self._tid += 1
+        fill = TradeUpdate(
+            coin=order.coin,
+            tid=self._tid,
+            exchange_order_id=order.exchange_order_id,
+            cloid=order.cloid,
+            price=order.price,
+            amount=size,
+            sz_decimals=order.sz_decimals,
+            is_buy=order.is_buy,
+            is_taker=False,
+            fee="0.01",
+            time_ms=self._time_ms,
+        )
+        assert self.tracker.process_trade_update(fill)
+
+    def end(self, order: InFlightOrder, state: OrderState = OrderState.CANCELLED) -> None:
+        self.tracker.process_order_update(
+            OrderUpdate(
+                client_order_id=order.client_order_id, new_state=state, status="canceled", time_ms=self._time_ms
+            )
+        )
+
+    def reject(self, order: InFlightOrder, reason: str = "badAloPxRejected") -> None:
+        self.tracker.reject(order, reason)
+
+    def handler_count(self, kind: str) -> int:
+        return sum(len(found) for (of, _), found in self.handlers.items() if of == kind)
+
+    # -- ConnectorBase ----------------------------------------------------------------------------------------------
+    @property
+    def name(self) -> str:
+        return "fake"
+
+    @property
+    def domain(self) -> str:
+        return "fake"
+
+    @property
+    def connector_type(self) -> ConnectorType:
+        return ConnectorType.DERIVATIVE_PERPETUAL
+
+    async def initialize(self) -> None: ...
+
+    async def connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.bus.task_factory = loop.create_task
+        self.tracker.waiter_factory = loop.create_future
+        self.tracker.waker = lambda future, value: None if future.done() else future.set_result(value)
+
+    async def disconnect(self) -> None: ...
+
+    async def wait_ready(self, timeout: float | None = None) -> None:
+        if not self.is_up:
+            raise NotReady("the fake is down")
+
+    @property
+    def is_connected(self) -> bool:
+        return self.is_up
+
+    @property
+    def ready(self) -> bool:
+        return self.is_up
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return {}
+
+    def watch(self, coin: str, *, book: bool = True, bbo: bool = True, trades: bool = False) -> None:
+        self.watched[coin] = {"book": book, "bbo": bbo, "trades": trades}
+
+    def unwatch(self, coin: str) -> None:
+        del self.watched[coin]
+
+    def book(self, coin: str) -> OrderBook:
+        return self.books[coin]
+
+    def bbo(self, coin: str) -> Any:
+        return self.bbos[coin]
+
+    def _add(self, kind: str, coin: str, fn: Callable[[Any], object]) -> Callable[[], None]:
+        handlers = self.handlers.setdefault((kind, coin), [])
+        handlers.append(fn)
+        return lambda: handlers.remove(fn)
+
+    def on_book(self, coin: str, fn: Callable[[Any], object]) -> Callable[[], None]:
+        return self._add("book", coin, fn)
+
+    def on_bbo(self, coin: str, fn: Callable[[Any], object]) -> Callable[[], None]:
+        return self._add("bbo", coin, fn)
+
+    def on_trade(self, coin: str, fn: Callable[[Any], object]) -> Callable[[], None]:
+        return self._add("trade", coin, fn)
+
+    @property
+    def trading_rules(self) -> Mapping[str, TradingRule]:
+        return self.rules
+
+    def resolve(self, coin: str) -> TradingRule:
+        if coin not in self.rules:
+            raise ConfigError(f"unknown coin {coin!r}")
+        return self.rules[coin]
+
+    def _submit(self, coin: Any, side: TradeType, size: Any, price: Any, kw: dict[str, Any]) -> InFlightOrder:
+        if not self.is_up:
+            raise NotReady("the fake is down")
+        if self.deny is not None:
+            raise self.deny
+        rule = self.rules[coin]
+        order = InFlightOrder(
+            client_order_id=kw["client_order_id"],
+            coin=coin,
+            trade_type=side,
+            amount=size,
+            price=price,
+            cloid="0x" + f"{len(self.sent):032x}",
+            sz_decimals=rule.sz_decimals,
+            tif=kw.get("tif", "Gtc"),
+        )
+        assert rule.is_valid_price(price) and rule.is_valid_size(size), (price, size)
+        self.tracker.start_tracking(order)
+        self.sent.append(order)
+        if self.fail_sends:
+            self.tracker.reject(order, "the socket was closed before anything was sent")
+        else:
+            self.tracker.mark_submitted(order)
+        return order
+
+    def buy(self, coin: Any, size: Any = None, price: Any = None, **kw: Any) -> InFlightOrder:
+        return self._submit(coin, TradeType.BUY, size, price, kw)
+
+    def sell(self, coin: Any, size: Any = None, price: Any = None, **kw: Any) -> InFlightOrder:
+        return self._submit(coin, TradeType.SELL, size, price, kw)
+
+    def place(self, orders: Sequence[OrderParams]) -> list[InFlightOrder]:
+        return [
+            self._submit(
+                p.coin, p.side or TradeType.BUY, p.size, p.price, {"client_order_id": p.client_order_id, "tif": p.tif}
+            )
+            for p in orders
+        ]
+
+    def modify(self, order: InFlightOrder | str, **changes: Any) -> bool:
+        raise AssertionError("no strategy under test modifies orders")
+
+    def cancel(self, order: Any) -> bool:
+        if not self.is_up:
+            raise NotReady("the fake is down")
+        if not self.tracker.request_cancel(order):
+            return False
+        self.cancels.append(order)
+        if self.cancels_by_itself:
+            asyncio.get_running_loop().call_soon(self.end, order)
+        return True
+
+    def cancel_all(self, coin: str | None = None) -> int:
+        return sum(self.cancel(order) for order in self.orders if coin in (None, order.coin))
+
+    def generate_client_order_id(self) -> str:
+        return f"hl-{len(self.sent)}"
+
+    @property
+    def positions(self) -> Mapping[str, Any]:
+        return self.position_book.positions
+
+    @property
+    def balances(self) -> Mapping[str, Any]:
+        return {}
+
+    @property
+    def ledger(self) -> dict[str, Any]:
+        return {"cash": Decimal(0), "fees": {}, "fills": 0, "fill_keys": [], "positions": {}, "spot": {}}
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return {}
+
+
+@pytest.fixture
+async def connector() -> FakeConnector:
+    """A connected one with a BTC book 64990 @ 65010 and an ETH book 3499 @ 3501."""
+    made = FakeConnector()
+    await made.connect()
+    made.quote("BTC", [("64990", "1"), ("64980", "2")], [("65010", "1"), ("65020", "2")])
+    made.quote("ETH", [("3499", "10"), ("3498.5", "20")], [("3501", "10"), ("3501.5", "20")])
+    return made
