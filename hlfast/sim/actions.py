@@ -1,0 +1,353 @@
+"""What each signed action does (local exchange, layer 5): one function an action, one table.
+
+A handler takes (exchange, account, action in canonical form) and returns the `response` object of an `ok` envelope.
+`Refused` becomes `{"status":"err","response":text}` for the whole action; `Invalid` is a pre-validation failure, which
+the venue answers with one error for the whole batch. Texts are the venue's; where it has none for a case of ours (an
+action that is not simulated yet), the text says plainly what is the matter.
+
+To add an action: write its handler, add it to HANDLERS (its shape is already in verify.L1_ACTIONS or USER_ACTIONS).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from hlfast.sim.account import Account
+from hlfast.sim.execution import NEVER_PLACED, Ticket
+from hlfast.sim.markets import SPOT_ASSETS, TOKENS, USDC, dollars
+from hlfast.sim.matching import Book, Order
+from hlfast.sim.numbers import scaled, text
+from hlfast.sim.shapes import Malformed, dec
+from hlfast.sim.signers import DAY_MS
+
+if TYPE_CHECKING:
+    from hlfast.sim.exchange import Exchange
+
+MAX_ITEMS = 200
+SCHEDULE_NOTICE_MS = 5_000
+SCHEDULES_PER_DAY = 10
+
+FIRST, CANCELS, TAKERS = 0, 1, 2
+"""The order inside a block: what sends no GTC or IOC, then cancels, then actions with at least one GTC or IOC."""
+
+
+class Refused(Exception):
+    """The whole action is refused with this text."""
+
+
+class Invalid(Exception):
+    """Pre-validation failed: one error for the whole batch, and nothing was placed."""
+
+
+def items(action: dict[str, Any]) -> int:
+    """How many orders, cancels or modifies an action holds: what it costs of the address budget."""
+    for name in ("orders", "cancels", "modifies"):
+        if name in action:
+            return len(action[name])
+    return 1
+
+
+def rank(action: dict[str, Any]) -> int:
+    """The class of an action inside a block. A modify counts as the kind of order that it places."""
+    kind = action["type"]
+    if kind in ("cancel", "cancelByCloid"):
+        return CANCELS
+    orders = action.get("orders") or [modify["order"] for modify in action.get("modifies", ())]
+    if kind == "modify":
+        orders = [action["order"]]
+    resting = ("Alo",) if kind == "order" or "a" in action else ("Alo", "Gtc")
+    tifs = [order["t"]["limit"]["tif"] for order in orders if "limit" in order["t"]]
+    return FIRST if all(tif in resting for tif in tifs) else TAKERS
+
+
+def _statuses(kind: str, statuses: list[Any]) -> dict[str, Any]:
+    return {"type": kind, "data": {"statuses": statuses}}
+
+
+DEFAULT = {"type": "default"}
+
+
+# -- orders ----------------------------------------------------------------------------------------------------------
+
+
+def read_order(exchange: Exchange, wire: dict[str, Any]) -> Ticket:
+    """The pre-validation of one order."""
+    book = _book(exchange, wire["a"])
+    market = book.market
+    if "trigger" in wire["t"]:
+        raise Refused("Trigger orders are not simulated yet: send limit orders.")
+    px_e8, lots = scaled(wire["p"], 8), scaled(wire["s"], market.sz_decimals)
+    if px_e8 is None or px_e8 <= 0:
+        raise Invalid("Order has invalid price.")
+    if lots is None or lots < 0:
+        raise Invalid("Order has invalid size.")
+    if lots == 0:
+        raise Invalid("Order has zero size.")
+    if market.is_delisted:
+        raise Invalid("Trading is halted.")
+    if market.is_spot and wire["r"]:
+        raise Invalid("Reduce-only is invalid for spot trading.")
+    tif = wire["t"]["limit"]["tif"]
+    if tif == "LiquidationMarket":
+        raise Invalid("Invalid TIF")
+    if abs(px_e8 - book.mark_e8) * 100 > 95 * book.mark_e8:
+        raise Invalid("Order price cannot be more than 95% away from the reference price")
+    largest_e8 = market.max_order_ntl_e8(tif in ("Ioc", "FrontendMarket"))
+    if market.ntl_e8(px_e8, lots) > largest_e8:
+        raise Invalid(f"Order value too large. Max is {dollars(largest_e8)}.")
+    return Ticket(market, wire["b"], px_e8, lots, tif, wire["r"], wire.get("c"))
+
+
+def order(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
+    wires = action["orders"]
+    if action["grouping"] in ("normalTpsl", "positionTpsl"):
+        raise Refused('TP/SL groups are not simulated yet: send grouping "na".')
+    try:
+        if not wires:
+            raise Invalid("Orders are empty.")
+        tickets = [read_order(exchange, wire) for wire in wires]
+        if len({ticket.market.is_spot for ticket in tickets}) > 1:
+            raise Invalid("Order action has different asset classes")
+        if "builder" in action:
+            raise Invalid("Builder fee has not been approved")
+    except Invalid as refusal:
+        return _statuses("order", [{"error": str(refusal)}])
+    if action["grouping"] != "na":
+        return _statuses("order", [{"error": "Insufficient delegatable balance for priority order"}] * len(tickets))
+    return _statuses("order", [exchange.execution.place(account, ticket) for ticket in tickets])
+
+
+def cancel(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
+    found = ((account.open.get(item["o"]), item["a"]) for item in action["cancels"])
+    return _cancel_all(exchange, found)
+
+
+def cancel_by_cloid(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
+    found = ((_live(account, item["cloid"]), item["asset"]) for item in action["cancels"])
+    return _cancel_all(exchange, found)
+
+
+def _cancel_all(exchange: Exchange, found: Any) -> dict[str, Any]:
+    statuses: list[Any] = []
+    for resting, asset in found:
+        if resting is None or resting.market.asset != asset:
+            statuses.append({"error": f"{NEVER_PLACED} asset={asset}"})
+        else:
+            exchange.execution.cancel(resting)
+            statuses.append("success")
+    return _statuses("cancel", statuses)
+
+
+def _live(account: Account, which: int | str) -> Order | None:
+    """The resting order of this oid or cloid."""
+    if isinstance(which, int):
+        return account.open.get(which)
+    named = account.by_cloid.get(which)
+    return None if named is None else account.open.get(named.oid)
+
+
+def _replace(exchange: Exchange, account: Account, which: int | str, ticket: Ticket, always: bool) -> dict[str, Any]:
+    """Cancel one order and place another; returns the new one's status entry."""
+    old = _live(account, which)
+    if not always:
+        book = exchange.execution.books[ticket.market.asset]
+        crosses = book.touch(ticket.is_buy, ticket.px_e8) is not None
+        moved = old is not None and old.market is not ticket.market
+        if moved or ticket.tif not in ("Alo", "Gtc") or (ticket.tif == "Gtc" and crosses):
+            return {"error": "Attempted to modify to invalid new order"}
+        if old is None:
+            return {"error": "Cannot modify canceled or filled order"}
+        ticket = replace(ticket, tif="Alo")
+    if old is not None:
+        exchange.execution.cancel(old)
+    entry = exchange.execution.place(account, ticket)
+    if "error" in entry and old is not None:
+        return {"error": f"Error placing new order during modify: {entry['error']}"}
+    return entry
+
+
+def modify(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
+    try:
+        ticket = read_order(exchange, action["order"])
+    except Invalid as refusal:
+        raise Refused(str(refusal)) from None
+    entry = _replace(exchange, account, action["oid"], ticket, "a" in action)
+    if "error" in entry:
+        raise Refused(entry["error"])
+    return DEFAULT
+
+
+def batch_modify(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
+    modifies = action["modifies"]
+    try:
+        tickets = [read_order(exchange, item["order"]) for item in modifies]
+    except Invalid as refusal:
+        return _statuses("order", [{"error": str(refusal)}])
+    return _statuses(
+        "order",
+        [
+            _replace(exchange, account, item["oid"], ticket, "a" in action)
+            for item, ticket in zip(modifies, tickets, strict=True)
+        ],
+    )
+
+
+def schedule_cancel(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
+    at_ms, now_ms = action.get("time"), exchange.time_ms
+    if at_ms is None:
+        account.cancel_at_ms = None
+        return DEFAULT
+    if at_ms < now_ms + SCHEDULE_NOTICE_MS:
+        raise Refused("Scheduled cancel time too early, must be at least 5 seconds from now.")
+    needed_e8 = exchange.schedule_cancel_volume_e8
+    if account.volume_e8 < needed_e8:
+        raise Refused(
+            "Cannot set scheduled cancel time until enough volume traded. "
+            f"Required: {dollars(needed_e8)}. Traded: {dollars(account.volume_e8)}."
+        )
+    if account.scheduled_cancels.get(now_ms // DAY_MS, 0) >= SCHEDULES_PER_DAY:
+        raise Refused(f"Too many scheduled cancels triggered for the day. Limit is {SCHEDULES_PER_DAY}.")
+    account.cancel_at_ms = at_ms
+    return DEFAULT
+
+
+def noop(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
+    return DEFAULT
+
+
+# -- leverage, transfers, agents -------------------------------------------------------------------------------------
+
+
+def update_leverage(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
+    book = _book(exchange, action["asset"])
+    if book.market.is_spot:
+        raise Refused("Spot has no leverage.")
+    if not 1 <= action["leverage"] <= book.market.max_leverage:
+        raise Refused("Invalid leverage value")
+    if not action["isCross"]:
+        raise Refused("Isolated margin is not simulated yet: send isCross true.")
+    position = account.position(book)
+    before, position.leverage = position.leverage, action["leverage"]
+    if position.leverage < before and account.value_e8 < account.required_e8:
+        position.leverage = before
+        raise Refused(
+            "Cross position does not have sufficient margin available to decrease leverage. "
+            "To decrease leverage, deposit more collateral."
+        )
+    return DEFAULT
+
+
+def usd_class_transfer(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
+    amount, _, sub_account = action["amount"].partition(" subaccount:")
+    if sub_account:
+        account = exchange.controlled(account, sub_account.lower())
+    usd_e8 = _amount(amount, 6) * 100
+    spot = account.balance(USDC.index)
+    if action["toPerp"]:
+        if spot.free_wei < usd_e8:
+            raise Refused("Insufficient balance for token transfer.")
+        account.cash_e8, spot.total_wei = account.cash_e8 + usd_e8, spot.total_wei - usd_e8
+    else:
+        if account.withdrawable_e8 < usd_e8:
+            raise Refused("Insufficient balance for withdrawal.")
+        account.cash_e8, spot.total_wei = account.cash_e8 - usd_e8, spot.total_wei + usd_e8
+    usdc = text(usd_e8, 8)
+    exchange.add_ledger_row(account, {"type": "accountClassTransfer", "usdc": usdc, "toPerp": action["toPerp"]})
+    return DEFAULT
+
+
+def usd_send(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
+    receiver, usd_e8 = _receiver(exchange, action), _amount(action["amount"], 6) * 100
+    if account.withdrawable_e8 < usd_e8:
+        raise Refused("Insufficient balance for withdrawal.")
+    account.cash_e8 -= usd_e8
+    receiver.cash_e8 += usd_e8
+    delta = {
+        "type": "internalTransfer",
+        "usdc": text(usd_e8, 8),
+        "user": account.address,
+        "destination": receiver.address,
+        "fee": "0.0",
+    }
+    for party in (account, receiver):
+        exchange.add_ledger_row(party, delta)
+    return DEFAULT
+
+
+def spot_send(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
+    token = next((token for token in TOKENS if token.wire_name == action["token"]), None)
+    if token is None:
+        raise Refused(f"Unknown token {action['token']}: expected one of {', '.join(t.wire_name for t in TOKENS)}")
+    receiver, wei = _receiver(exchange, action), _amount(action["amount"], token.wei_decimals)
+    sending, receiving = account.balance(token.index), receiver.balance(token.index)
+    if sending.free_wei < wei:
+        raise Refused("Insufficient balance for token transfer.")
+    sending.total_wei -= wei
+    receiving.total_wei += wei
+    delta = {
+        "type": "spotTransfer",
+        "token": token.name,
+        "amount": text(wei, token.wei_decimals),
+        "usdcValue": text(exchange.usdc_value_e8(token, wei), 8),
+        "user": account.address,
+        "destination": receiver.address,
+        "fee": "0.0",
+        "nativeTokenFee": "0.0",
+        "nonce": None,
+        "feeToken": "",
+    }
+    for party in (account, receiver):
+        exchange.add_ledger_row(party, delta)
+    return DEFAULT
+
+
+def approve_agent(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
+    agent = action["agentAddress"]
+    if agent in exchange.accounts:
+        raise Refused("Extra agent already used.")
+    refusal = exchange.agents.approve(account.address, agent, action["agentName"], exchange.time_ms)
+    if refusal is not None:
+        raise Refused(refusal)
+    return DEFAULT
+
+
+def _book(exchange: Exchange, asset: int) -> Book:
+    book = exchange.execution.books.get(asset)
+    if book is None:
+        raise Refused("Invalid spot" if asset >= SPOT_ASSETS else f"Invalid asset {asset}: not in this universe.")
+    return book
+
+
+def _amount(number: str, decimals: int) -> int:
+    try:
+        amount = scaled(dec(number), decimals)
+    except Malformed:
+        amount = None
+    if amount is None or amount <= 0:
+        raise Refused("Invalid send")
+    return amount
+
+
+def _receiver(exchange: Exchange, action: dict[str, Any]) -> Account:
+    receiver = exchange.accounts.get(action["destination"].lower())
+    if receiver is None:
+        raise Refused(f"No account {action['destination'][:42]} on this exchange: it opens none by transfer.")
+    return receiver
+
+
+HANDLERS: dict[str, Callable[[Exchange, Account, dict[str, Any]], dict[str, Any]]] = {
+    "order": order,
+    "cancel": cancel,
+    "cancelByCloid": cancel_by_cloid,
+    "modify": modify,
+    "batchModify": batch_modify,
+    "scheduleCancel": schedule_cancel,
+    "noop": noop,
+    "updateLeverage": update_leverage,
+    "usdClassTransfer": usd_class_transfer,
+    "usdSend": usd_send,
+    "spotSend": spot_send,
+    "approveAgent": approve_agent,
+}

@@ -1,0 +1,243 @@
+"""The local exchange without its sockets (layer 5): accounts, the queue of actions, and blocks.
+
+`submit` queues a verified request; `run_block(now_ms)` executes what is queued in the venue's order (what sends no GTC
+or IOC, then cancels, then takers), lets the background traders act, and returns the `Block` that the streams publish.
+Nothing here reads a clock or knows a socket: the caller gives the time, so tests and replays own it.
+
+    exchange = Exchange(seed=7)
+    exchange.submit(verify(body), print)
+    block = exchange.run_block(now_ms)
+    exchange.assert_conserved()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hlfast.sim import actions
+from hlfast.sim.account import Account
+from hlfast.sim.actions import HANDLERS, MAX_ITEMS, Refused
+from hlfast.sim.block import Block, Reply
+from hlfast.sim.execution import Execution
+from hlfast.sim.keys import FUNDED_ACCOUNTS
+from hlfast.sim.markets import TOKENS, USDC, Token
+from hlfast.sim.numbers import E8, POW10
+from hlfast.sim.signers import DAY_MS, Agents, Nonces
+from hlfast.sim.traders import Traders
+from hlfast.sim.verify import Signed
+
+STALE_COST = 5
+"""An action that expired costs this many times its requests."""
+
+
+class Exchange:
+    """State and rules. Every address is lower case."""
+
+    def __init__(
+        self,
+        *,
+        seed: int = 7,
+        traders: bool = True,
+        accounts: Iterable[str] = (),
+        sub_accounts: Mapping[str, str] | None = None,
+        agents: Mapping[str, str] | None = None,
+        perp_usdc: int = 1_000_000,
+        spot_usdc: int = 100_000,
+        schedule_cancel_volume_usdc: int = 0,
+    ) -> None:
+        self.execution = Execution(seed)
+        self.accounts: dict[str, Account] = {}
+        self.agents = Agents(dict(agents or {}))
+        self.schedule_cancel_volume_e8 = schedule_cancel_volume_usdc * E8
+        self.block_number = 0
+        self.time_ms = 0
+        self.actions_seen = 0
+        self._nonces: dict[str, Nonces] = {}
+        self._queue: list[tuple[Signed, Reply]] = []
+        for address in (*(account.address for account in FUNDED_ACCOUNTS), *accounts):
+            self.open_account(address, perp_usdc, spot_usdc)
+        for address, master in (sub_accounts or {}).items():
+            self.open_account(address, perp_usdc, spot_usdc, master=self.accounts[master.lower()])
+        self.traders = Traders(self, seed) if traders else None
+        self._supply_wei: dict[str, int] | None = None
+
+    def open_account(
+        self, address: str, perp_usdc: int, spot_usdc: int, *, is_house: bool = False, master: Account | None = None
+    ) -> Account:
+        """A new account with money from nowhere: only before the first block."""
+        account = self.accounts[address.lower()] = Account(address.lower(), is_house=is_house, master=master)
+        account.cash_e8 = perp_usdc * E8
+        account.balance(USDC.index).total_wei = spot_usdc * E8
+        return account
+
+    # -- blocks ----------------------------------------------------------------------------------------------------
+
+    def submit(self, signed: Signed, reply: Reply) -> None:
+        """Queue a request for the next block; `reply` gets the answer once the block is out."""
+        self._queue.append((signed, reply))
+
+    def run_block(self, now_ms: int, *, traders_act: bool = True) -> Block:
+        """Execute the queue at `now_ms` (block time never goes back)."""
+        if self._supply_wei is None:  # from here on nothing is made and nothing is lost
+            self._supply_wei = self._total_wei()
+        self.block_number += 1
+        self.time_ms = max(now_ms, self.time_ms)
+        block = self.execution.block = Block(self.block_number, self.time_ms)
+        classes: tuple[list[tuple[Signed, Reply]], ...] = ([], [], [])
+        for signed, reply in self._queue:
+            classes[actions.rank(signed.action)].append((signed, reply))
+        self._queue = []
+        traders = self.traders if traders_act else None
+        self._fire_scheduled_cancels()
+        self._execute(classes[actions.FIRST] + classes[actions.CANCELS])
+        if traders is not None:
+            traders.quote()
+        self._execute(classes[actions.TAKERS])
+        if traders is not None:
+            traders.take()
+        for book in self.execution.books.values():
+            book.update_mark()
+        return block
+
+    def _execute(self, requests: list[tuple[Signed, Reply]]) -> None:
+        for signed, reply in requests:
+            self.execution.block.answers.append((reply, self._answer(signed)))
+
+    def _fire_scheduled_cancels(self) -> None:
+        for account in self.accounts.values():
+            if account.cancel_at_ms is not None and account.cancel_at_ms <= self.time_ms:
+                account.cancel_at_ms = None
+                day = self.time_ms // DAY_MS
+                account.scheduled_cancels[day] = account.scheduled_cancels.get(day, 0) + 1
+                for order in list(account.open.values()):
+                    self.execution.cancel(order, "scheduledCancel")
+
+    # -- one action ------------------------------------------------------------------------------------------------
+
+    def _answer(self, signed: Signed) -> dict[str, Any]:
+        """The whole envelope for one request."""
+        self.actions_seen += 1
+        try:
+            account = self._admit(signed)
+            handler = HANDLERS.get(signed.kind)
+            if handler is None:
+                raise Refused(f"The local exchange does not simulate the action {signed.kind!r} yet.")
+            self.execution.begin_transaction()
+            return {"status": "ok", "response": handler(self, account, signed.action)}
+        except Refused as refusal:
+            return {"status": "err", "response": str(refusal)}
+
+    def _admit(self, signed: Signed) -> Account:
+        """Who acts, and whether this request may be executed now. Consumes the nonce."""
+        account = self._actor(signed)
+        cost = actions.items(signed.action)
+        if signed.expires_after is not None and signed.expires_after < self.time_ms:
+            account.requests_used += STALE_COST * cost
+            raise Refused("Action already expired")
+        own_nonce = signed.action.get("nonce", signed.action.get("time")) if signed.is_user_signed else signed.nonce
+        if own_nonce != signed.nonce:
+            raise Refused(f"Invalid nonce: the action says {own_nonce}, its envelope {signed.nonce}")
+        assert signed.signer is not None
+        nonces = self._nonces.setdefault(signed.signer, Nonces())
+        refusal = nonces.refusal(signed.nonce, self.time_ms)
+        if refusal is not None:
+            raise Refused(refusal)
+        if cost > MAX_ITEMS:
+            raise Refused(f"Signed action over weight limit of {MAX_ITEMS}.")
+        nonces.use(signed.nonce)
+        account.nonces.setdefault(signed.signer, []).append(signed.nonce)
+        account.requests_used += cost
+        return account
+
+    def _actor(self, signed: Signed) -> Account:
+        signer = signed.signer
+        if signer is None:
+            raise Refused("Unable to recover signer.")
+        mainnet = signed.as_mainnet() if signed.is_user_signed or not self.knows(signer) else None
+        if mainnet is not None and self.knows(mainnet):
+            raise Refused(
+                f"This is a mainnet signature of {mainnet}, sent to a local exchange. It takes testnet signatures only "
+                '(source "b", hyperliquidChain "Testnet"), so that nothing signed for it is valid on mainnet: '
+                "sign with is_mainnet=False."
+            )
+        agent = self.agents.get(signer)
+        if agent is not None and signed.is_user_signed:
+            raise Refused(f"Must deposit before performing actions. User: {signer}")
+        account = self.accounts.get(signer if agent is None else agent.master)
+        if account is None or account.is_house or account.master is not None:
+            raise Refused(f"User or API Wallet {signer} does not exist.")
+        return account if signed.vault is None else self.controlled(account, signed.vault)
+
+    def knows(self, address: str) -> bool:
+        return address in self.accounts or self.agents.get(address) is not None
+
+    def controlled(self, master: Account, address: str) -> Account:
+        """The sub-account of `master` at this address; any other reads as an unknown user."""
+        account = self.accounts.get(address)
+        if account is None or account.master is not master:
+            raise Refused(f"User or API Wallet {address} does not exist.")
+        return account
+
+    # -- bookkeeping -----------------------------------------------------------------------------------------------
+
+    def add_ledger_row(self, account: Account, delta: dict[str, Any]) -> None:
+        self.execution.block.touched.add(account.address)
+        account.ledger.append({"time": self.time_ms, "hash": self.execution.transaction_hash(), "delta": delta})
+
+    def usdc_value_e8(self, token: Token, wei: int) -> int:
+        """A token amount at mark."""
+        for book in self.execution.books.values():
+            if book.market.is_spot and book.market.base is token:
+                return book.mark_e8 * wei // POW10[token.wei_decimals]
+        return wei
+
+    def _total_wei(self) -> dict[str, int]:
+        """Everything there is of each token: balances of all accounts, perp cash and the fee box."""
+        totals = dict(self.execution.fees_wei)
+        for account in self.accounts.values():
+            totals[USDC.name] += account.cash_e8
+            for token in TOKENS:
+                if token.index in account.spot:
+                    totals[token.name] += account.spot[token.index].total_wei
+        return totals
+
+    def assert_conserved(self) -> None:
+        """Raise AssertionError if money came from nowhere, or a reserve does not match the orders that it is for."""
+        totals = self._total_wei()
+        assert self._supply_wei is None or totals == self._supply_wei, (
+            f"not conserved: {totals}, was {self._supply_wei}"
+        )
+        for book in self.execution.books.values():
+            if book.market.is_spot:
+                continue
+            positions = [
+                a.positions[book.market.asset] for a in self.accounts.values() if book.market.asset in a.positions
+            ]
+            assert sum(p.lots for p in positions) == 0, f"{book.market.coin} positions do not add up to 0"
+            longs = sum(p.lots for p in positions if p.lots > 0)
+            assert longs == book.open_interest_lots, f"{book.market.coin}: {longs} long, {book.open_interest_lots} open"
+        for account in self.accounts.values():
+            self._assert_reserves(account)
+
+    def _assert_reserves(self, account: Account) -> None:
+        bids: dict[int, int] = {}
+        asks: dict[int, int] = {}
+        holds: dict[int, int] = {}
+        for order in account.open.values():
+            market, ntl_e8 = order.market, order.market.ntl_e8(order.px_e8, order.lots)
+            assert 0 < order.lots <= order.orig_lots, f"order {order.oid} rests with {order.lots} lots"
+            if market.is_spot:
+                token, wei = (USDC, ntl_e8) if order.is_buy else (market.base, market.base_wei(order.lots))
+                holds[token.index] = holds.get(token.index, 0) + wei
+            elif not order.reduce_only:
+                side = bids if order.is_buy else asks
+                side[market.asset] = side.get(market.asset, 0) + ntl_e8
+        for asset, position in account.positions.items():
+            reserved = (position.bid_ntl_e8, position.ask_ntl_e8)
+            expected = (bids.get(asset, 0), asks.get(asset, 0))
+            assert reserved == expected, f"{account} reserves {reserved} in {asset}, its orders need {expected}"
+        for index, balance in account.spot.items():
+            hold = holds.get(index, 0)
+            assert balance.hold_wei == hold, f"{account} holds {balance.hold_wei} of token {index}, needs {hold}"
+            assert balance.total_wei >= hold, f"{account} has less of token {index} than its orders hold"

@@ -1,0 +1,318 @@
+"""The `/info` queries of the local exchange (layer 5): one function a query, one table with its parameters.
+
+    Info(exchange).answer({"type": "l2Book", "coin": "BTC"})
+
+An unknown type or a parameter of the wrong shape raises `Malformed` (HTTP 422, plain text); `BadQuery` is HTTP 500 with
+body `null`. An unknown user reads as an empty account, an unknown coin's book as null. To add a query: a method and a
+line in QUERIES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from hlfast.sim import markets, rows
+from hlfast.sim.account import Account
+from hlfast.sim.execution import FEE_SCALE, PERP_FEES, SPOT_FEES
+from hlfast.sim.markets import MAX_MARKET_NTL_E8, PERPS, SPOTS
+from hlfast.sim.numbers import E8, text
+from hlfast.sim.shapes import (
+    Kind,
+    Malformed,
+    address,
+    boolean,
+    cloid,
+    either,
+    nullable,
+    string,
+    struct,
+    uint,
+)
+
+if TYPE_CHECKING:
+    from hlfast.sim.exchange import Exchange
+
+MAX_ROWS = 2000
+FREE_REQUESTS = 10_000
+
+
+class BadQuery(Exception):
+    """A query of the right shape that makes no sense: HTTP 500, body `null`."""
+
+
+class Info:
+    """Answers from committed state."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+
+    def answer(self, body: Any) -> Any:
+        """The bare JSON value for one query. Raises `Malformed` or `BadQuery`."""
+        kind = body.get("type") if type(body) is dict else None
+        query = QUERIES.get(kind) if type(kind) is str else None
+        if query is None:
+            raise Malformed(f"unknown info type {kind!r}")
+        function, shape = query
+        return function(self, shape(body))
+
+    def _account(self, query: dict[str, Any]) -> Account | None:
+        return self.exchange.accounts.get(query["user"])
+
+    def _books(self, universe: tuple[markets.Market, ...]) -> list[Any]:
+        return [self.exchange.execution.books[market.asset] for market in universe]
+
+    # -- markets ---------------------------------------------------------------------------------------------------
+
+    def meta(self, query: dict[str, Any]) -> Any:
+        return markets.meta()
+
+    def all_perp_metas(self, query: dict[str, Any]) -> Any:
+        return [markets.meta()]
+
+    def spot_meta(self, query: dict[str, Any]) -> Any:
+        return markets.spot_meta()
+
+    def meta_and_contexts(self, query: dict[str, Any]) -> Any:
+        return [markets.meta(), [rows.perp_context(book) for book in self._books(PERPS)]]
+
+    def spot_meta_and_contexts(self, query: dict[str, Any]) -> Any:
+        return [markets.spot_meta(), [rows.spot_context(book) for book in self._books(SPOTS)]]
+
+    def perp_dexs(self, query: dict[str, Any]) -> Any:
+        return [None]
+
+    def margin_table(self, query: dict[str, Any]) -> Any:
+        return markets.margin_table(query["id"])
+
+    def max_market_order_ntls(self, query: dict[str, Any]) -> Any:
+        return [[leverage, text(ntl_e8, 8)] for leverage, ntl_e8 in MAX_MARKET_NTL_E8]
+
+    def all_mids(self, query: dict[str, Any]) -> Any:
+        mids = {}
+        for book in self.exchange.execution.books.values():
+            mid = book.mid_e8
+            mids[book.market.coin] = book.market.px_text(book.last_px_e8 if mid is None else mid)
+        return mids
+
+    def l2_book(self, query: dict[str, Any]) -> Any:
+        figures, mantissa = book_rounding(query)
+        book = self.exchange.execution.by_coin.get(query["coin"])
+        return None if book is None else rows.l2_book(book, self.exchange.time_ms, 20, figures, mantissa)
+
+    def recent_trades(self, query: dict[str, Any]) -> Any:
+        book = self.exchange.execution.by_coin.get(query["coin"])
+        return None if book is None else list(reversed(book.trades))
+
+    def exchange_status(self, query: dict[str, Any]) -> Any:
+        return {"time": self.exchange.time_ms, "specialStatuses": None}
+
+    def nothing(self, query: dict[str, Any]) -> Any:
+        """What does not happen here (funding, TWAPs, vaults, caps): an empty list, truthfully."""
+        return []
+
+    # -- accounts --------------------------------------------------------------------------------------------------
+
+    def clearinghouse_state(self, query: dict[str, Any]) -> Any:
+        return rows.clearinghouse_state(self._account(query), self.exchange.time_ms)
+
+    def spot_clearinghouse_state(self, query: dict[str, Any]) -> Any:
+        return rows.spot_state(self._account(query))
+
+    def open_orders(self, query: dict[str, Any]) -> Any:
+        account = self._account(query)
+        return [rows.open_order_row(order) for order in account.open.values()] if account else []
+
+    def frontend_open_orders(self, query: dict[str, Any]) -> Any:
+        account = self._account(query)
+        return [rows.frontend_row(order, order.lots) for order in account.open.values()] if account else []
+
+    def order_status(self, query: dict[str, Any]) -> Any:
+        account, which = self._account(query), query["oid"]
+        order = None
+        if account is not None:
+            order = account.orders.get(which) if isinstance(which, int) else account.by_cloid.get(which)
+        if order is None or not order.status:
+            return {"status": "unknownOid"}
+        return {"status": "order", "order": rows.status_row(order)}
+
+    def historical_orders(self, query: dict[str, Any]) -> Any:
+        account = self._account(query)
+        newest = list(account.orders.values())[-MAX_ROWS:] if account else []
+        return [rows.status_row(order) for order in reversed(newest)]
+
+    def user_fills(self, query: dict[str, Any]) -> Any:
+        account = self._account(query)
+        fills = account.fills if account else []
+        return (rows.aggregated(fills) if query.get("aggregateByTime") else fills)[: -MAX_ROWS - 1 : -1]
+
+    def user_fills_by_time(self, query: dict[str, Any]) -> Any:
+        fills = _between(self._account(query), "fills", query)
+        if query.get("aggregateByTime"):
+            fills = rows.aggregated(fills)
+        return fills[: -MAX_ROWS - 1 : -1] if query.get("reversed") else fills[:MAX_ROWS]
+
+    def ledger_updates(self, query: dict[str, Any]) -> Any:
+        return _between(self._account(query), "ledger", query)[:500]
+
+    def user_role(self, query: dict[str, Any]) -> Any:
+        agent = self.exchange.agents.get(query["user"])
+        if agent is not None:
+            return {"role": "agent", "data": {"user": agent.master}}
+        account = self._account(query)
+        if account is None:
+            return {"role": "missing"}
+        if account.master is not None:
+            return {"role": "subAccount", "data": {"master": account.master.address}}
+        return {"role": "user"}
+
+    def user_rate_limit(self, query: dict[str, Any]) -> Any:
+        account = self._account(query)
+        volume_e8 = account.volume_e8 if account else 0
+        return {
+            "cumVlm": text(volume_e8, 8),
+            "nRequestsUsed": account.requests_used if account else 0,
+            "nRequestsCap": FREE_REQUESTS + volume_e8 // E8,
+            "nRequestsSurplus": 0,
+        }
+
+    def user_fees(self, query: dict[str, Any]) -> Any:
+        cross, add, spot_cross, spot_add = (text(rate, 5) for rate in (*PERP_FEES, *SPOT_FEES))
+        assert FEE_SCALE == 10**5
+        return {
+            "dailyUserVlm": [],
+            "feeSchedule": {
+                "cross": cross,
+                "add": add,
+                "spotCross": spot_cross,
+                "spotAdd": spot_add,
+                "tiers": {"vip": [], "mm": []},
+                "referralDiscount": "0.0",
+                "stakingDiscountTiers": [],
+            },
+            "userCrossRate": cross,
+            "userAddRate": add,
+            "userSpotCrossRate": spot_cross,
+            "userSpotAddRate": spot_add,
+            "activeReferralDiscount": "0.0",
+            "trial": None,
+            "feeTrialEscrow": "0.0",
+            "nextTrialAvailableTimestamp": None,
+            "stakingLink": None,
+            "activeStakingDiscount": {"bpsOfMaxSupply": "0.0", "discount": "0.0"},
+        }
+
+    def extra_agents(self, query: dict[str, Any]) -> Any:
+        return [
+            {"name": agent.name, "address": agent.address, "validUntil": agent.valid_until_ms}
+            for agent in self.exchange.agents.of(query["user"])
+            if agent.name
+        ]
+
+    def sub_accounts(self, query: dict[str, Any]) -> Any:
+        owned = [a for a in self.exchange.accounts.values() if a.master and a.master.address == query["user"]]
+        now_ms = self.exchange.time_ms
+        return [
+            {
+                "name": f"sub-{index}",
+                "subAccountUser": account.address,
+                "master": query["user"],
+                "clearinghouseState": rows.clearinghouse_state(account, now_ms),
+                "spotState": rows.spot_state(account),
+            }
+            for index, account in enumerate(owned)
+        ] or None
+
+    def abstraction(self, query: dict[str, Any]) -> Any:
+        return "disabled"
+
+    def max_builder_fee(self, query: dict[str, Any]) -> Any:
+        return 0
+
+
+def book_rounding(query: dict[str, Any]) -> tuple[int | None, int]:
+    """(nSigFigs, mantissa) of a book query; mantissa goes with 5 figures only. Raises `BadQuery`."""
+    figures, mantissa = query.get("nSigFigs"), query.get("mantissa")
+    if figures is not None and not 2 <= figures <= 5:
+        raise BadQuery("nSigFigs must be 2 to 5")
+    if mantissa is not None and (figures != 5 or mantissa not in (1, 2, 5)):
+        raise BadQuery("mantissa must be 1, 2 or 5, and goes with nSigFigs 5 only")
+    return figures, mantissa or 1
+
+
+def _between(account: Account | None, what: str, query: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows with startTime <= time <= endTime, oldest first."""
+    found: list[dict[str, Any]] = getattr(account, what) if account is not None else []
+    start, end = query.get("startTime") or 0, query.get("endTime") or 1 << 63
+    return [row for row in found if start <= row["time"] <= end]
+
+
+def _main_dex(value: Any) -> str:
+    """Only the main dex exists here."""
+    if string(value):
+        raise BadQuery(f"no dex {value!r}")
+    return ""
+
+
+def _query(*fields: tuple[str, Kind]) -> Kind:
+    return struct(("type", string), *fields)
+
+
+def _strict_flag(name: str, *fields: tuple[str, Kind]) -> Kind:
+    """A query with an optional flag that may be absent but not null."""
+    query = _query(*fields, (name + "?", boolean))
+
+    def read(body: Any) -> Any:
+        if name in body:
+            boolean(body[name])
+        return query(body)
+
+    return read
+
+
+DEX = ("dex?", _main_dex)
+USER = ("user", address)
+COIN = ("coin", string)
+TIMES = (("startTime", uint), ("endTime?", nullable(uint)))
+LOOSE_TIMES = (("startTime?", uint), ("endTime?", uint))
+BOOK = (COIN, ("nSigFigs?", uint), ("mantissa?", uint))
+
+QUERIES: dict[str, tuple[Callable[[Info, dict[str, Any]], Any], Kind]] = {
+    "meta": (Info.meta, _query(DEX)),
+    "allPerpMetas": (Info.all_perp_metas, _query()),
+    "spotMeta": (Info.spot_meta, _query()),
+    "metaAndAssetCtxs": (Info.meta_and_contexts, _query(DEX)),
+    "spotMetaAndAssetCtxs": (Info.spot_meta_and_contexts, _query()),
+    "perpDexs": (Info.perp_dexs, _query()),
+    "marginTable": (Info.margin_table, _query(("id", uint), DEX)),
+    "maxMarketOrderNtls": (Info.max_market_order_ntls, _query()),
+    "allMids": (Info.all_mids, _query(DEX)),
+    "l2Book": (Info.l2_book, _query(*BOOK)),
+    "recentTrades": (Info.recent_trades, _query(COIN)),
+    "exchangeStatus": (Info.exchange_status, _query()),
+    "perpsAtOpenInterestCap": (Info.nothing, _query(DEX)),
+    "clearinghouseState": (Info.clearinghouse_state, _query(USER, DEX)),
+    "spotClearinghouseState": (Info.spot_clearinghouse_state, _query(USER)),
+    "openOrders": (Info.open_orders, _query(USER, DEX)),
+    "frontendOpenOrders": (Info.frontend_open_orders, _query(USER, DEX)),
+    "orderStatus": (Info.order_status, _query(USER, ("oid", either(uint, cloid)))),
+    "historicalOrders": (Info.historical_orders, _query(USER)),
+    "userFills": (Info.user_fills, _strict_flag("aggregateByTime", USER)),
+    "userFillsByTime": (
+        Info.user_fills_by_time,
+        _strict_flag("aggregateByTime", USER, *TIMES, ("reversed?", boolean)),
+    ),
+    "userNonFundingLedgerUpdates": (Info.ledger_updates, _query(USER, *LOOSE_TIMES)),
+    "userFunding": (Info.nothing, _query(USER, *LOOSE_TIMES)),
+    "userTwapSliceFills": (Info.nothing, _query(USER)),
+    "twapHistory": (Info.nothing, _query(USER)),
+    "userVaultEquities": (Info.nothing, _query(USER)),
+    "delegations": (Info.nothing, _query(USER)),
+    "userRole": (Info.user_role, _query(USER)),
+    "userRateLimit": (Info.user_rate_limit, _query(USER)),
+    "userFees": (Info.user_fees, _query(USER)),
+    "extraAgents": (Info.extra_agents, _query(USER)),
+    "subAccounts": (Info.sub_accounts, _query(USER)),
+    "userAbstraction": (Info.abstraction, _query(USER)),
+    "maxBuilderFee": (Info.max_builder_fee, _query(USER, ("builder", address))),
+}
