@@ -29,6 +29,7 @@ MODULES = [
     "hlfast.core.order_tracker",
     "hlfast.core.position",
     "hlfast.core.order_ids",
+    "hlfast.core.checks",
     "hlfast.net.listener",
     "hlfast.venues.hyperliquid.wire",
     "hlfast.venues.hyperliquid.limits",

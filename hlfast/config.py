@@ -81,6 +81,24 @@ def simulator(port: int) -> Network:
 
 
 @dataclass(frozen=True)
+class RiskLimits:
+    """Local limits of orders, checked in integers before anything is tracked; 0 means none. Values are in quote units."""
+
+    max_order_value: int = 0
+    max_position_value: int = 0
+    """Of one instrument: what is held, plus what rests on the same side, plus the new order, at its price."""
+    max_open_orders: int = 1000
+    max_orders_per_second: int = 0
+    price_band_bps: int = 0
+    """How far a limit price may go through the best opposite price of a watched book."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise ConfigError(f"{name} is a whole number from 0 up (0: no limit), got {value!r}")
+
+
+@dataclass(frozen=True)
 class Settings:
     """What a connector may be told; the defaults are those of the design's table."""
 
@@ -100,11 +118,24 @@ class Settings:
     pong_timeout: float = 10.0
     backoff_min: float = 0.25
     backoff_max: float = 5.0
-    account_refresh: float = 10.0
-    """Seconds between reads of the account state (balances, and the check of positions)."""
+    audit_interval: float = 30.0
+    """Seconds between comparisons of fills, positions and balances with the venue's own record."""
+    foreign_orders: str = "adopt"
+    """Resting orders that were not placed here, found after a connection: "adopt" (watch them), "report" or "cancel"."""
+    on_handler_error: str = "report"
+    """A handler that raised: "report" it as an event, or also "stop" (cancel everything and refuse new orders)."""
+    risk: RiskLimits = field(default_factory=lambda: RiskLimits())
+    """What every order is checked against before it is tracked."""
     client_order_id_prefix: str = "hl"
-    max_open_orders: int = 1000
     fast_cancel: bool = True
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("foreign_orders", ("adopt", "report", "cancel")),
+            ("on_handler_error", ("report", "stop")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"{name} is one of {', '.join(allowed)}, got {getattr(self, name)!r}")
 
 
 @dataclass(frozen=True)

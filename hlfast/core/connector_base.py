@@ -19,6 +19,7 @@ from hlfast import clock
 from hlfast.core import latency as _latency
 from hlfast.core.bus import EventBus
 from hlfast.core.in_flight_order import InFlightOrder
+from hlfast.core.listeners import EventListener, add_listener
 from hlfast.core.order_book import Bbo, OrderBook
 from hlfast.core.order_tracker import ClientOrderTracker
 from hlfast.core.position import Position
@@ -114,6 +115,10 @@ class ConnectorBase(ABC):
     def on(self, event_class: type, fn: Callable[[Any], object]) -> Unsubscribe:
         """Call `fn(event)` for every event of `event_class`, after those registered before. Returns its remover."""
         return self.bus.on(event_class, fn)
+
+    def add_listener(self, listener: EventListener) -> Unsubscribe:
+        """Call the methods that `listener` overrides for their events. Returns its remover."""
+        return add_listener(self.bus, listener)
 
     # -- rules ------------------------------------------------------------------------------------------------------
     @property

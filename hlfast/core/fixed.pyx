@@ -129,8 +129,24 @@ def number_to_decimal(number):
     return _as_decimal(number)
 
 
-def float_to_wire(x):
-    """The venue's text of a number: at most 8 decimals, no trailing zeros, no exponent.
+def format_price(price, int min_decimals=2, int max_decimals=8):
+    """A price for people: rounded to `max_decimals`, at least `min_decimals` shown. Never for sending."""
+    if not 0 <= min_decimals <= max_decimals <= 18:
+        raise RangeError(f"0 <= min_decimals <= max_decimals <= 18 is needed, got {min_decimals} and {max_decimals}")
+    text = f"{_rounded(price, max_decimals):f}"
+    whole, _, part = text.partition(".")
+    part = part.rstrip("0").ljust(min_decimals, "0")
+    return f"{whole}.{part}" if part else whole
+
+
+cdef object _rounded(object number, int decimals):
+    """The multiple of 10**-decimals nearest to the number's shortest text; ties away from zero."""
+    return _as_decimal(number).quantize(_decimal(1).scaleb(-decimals), rounding="ROUND_HALF_UP", context=EXACT)
+
+
+def float_to_wire(x, decimals=None):
+    """The venue's text of a number: at most 8 decimals, no trailing zeros, no exponent. With `decimals`: rounded to them
+    first, ties away from zero.
 
     As the official SDK's function of this name: a value that 8 decimals cannot hold to 1e-12 raises. NaN and
     infinities raise too, and -0.0 is "0". int, Decimal and decimal text are taken as well.
@@ -138,6 +154,10 @@ def float_to_wire(x):
     Raises `RangeError` (a ValueError).
     """
     cdef double v, scaled, nearest
+    if decimals is not None:
+        if not 0 <= decimals <= 8:
+            raise RangeError(f"the venue takes 0 to 8 decimals, got {decimals}")
+        return _float_to_wire_exact(_rounded(x, decimals))
     if PyFloat_CheckExact(x):
         v = PyFloat_AS_DOUBLE(x)
         scaled = v * 1e8

@@ -70,6 +70,7 @@ cdef class InFlightOrder:
     cdef int64_t held_lots                   # it is released when so much is filled
     cdef int64_t held_until_ns
     cdef bint end_emitted
+    cdef bint is_stored                      # among the tracker's finished ones
     cdef bint cancel_refused                 # the last cancel was refused, and nothing else is known yet
     # a modify: the venue cancels the order and places another under the same cloid (its newest leg)
     cdef readonly bint modify_pending        # sent, and its outcome is not known
@@ -79,6 +80,7 @@ cdef class InFlightOrder:
     cdef int64_t new_leg_lots
     cdef bint leg_cancelled                  # the old leg's cancel has come, ahead of the modify's outcome
     cdef int64_t leg_cancel_ms
+    cdef int64_t counted_lots                # what the tracker's sums of resting orders hold of it
     cdef int not_found
     cdef int64_t not_found_since_ns
     cdef object home                         # the tracker that knows how to wait; None for a copy

@@ -2,8 +2,6 @@ from libc.stdint cimport int64_t, uint64_t
 
 cdef class ClientOrderIds:
     cdef readonly str prefix
-    cdef int64_t _last_ns
-    cdef int64_t _counter
     cdef str take(self)
 
 cdef class Cloids:

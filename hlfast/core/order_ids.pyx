@@ -30,6 +30,11 @@ cdef inline int _decimal(char* out, uint64_t value) noexcept nogil:
     return n
 
 
+# One clock and counter for all instances of the process: two of them never give the same id, also on a frozen clock.
+cdef int64_t _last_ns = 0
+cdef int64_t _counter = int.from_bytes(os.urandom(4), "big") % 1_000_000
+
+
 cdef class ClientOrderIds:
     """`next()` gives a client order id that no other order has. `prefix`: 1 to 8 letters or digits."""
 
@@ -37,23 +42,22 @@ cdef class ClientOrderIds:
         if not 1 <= len(prefix) <= 8 or not prefix.isalnum() or not prefix.isascii():
             raise ConfigError(f"a client order id prefix has 1 to 8 letters or digits, got {prefix!r}")
         self.prefix = prefix
-        self._last_ns = 0
-        self._counter = int.from_bytes(os.urandom(2), "big") % 9000
 
     cdef str take(self):
+        global _last_ns, _counter
         cdef char text[40]
         cdef int n = 0, size = <int>len(self.prefix)
         cdef int64_t now = now_ns()
-        self._last_ns = now if now > self._last_ns else self._last_ns + 1
-        self._counter = (self._counter + 1) % 1_000_000
+        _last_ns = now if now > _last_ns else _last_ns + 1
+        _counter = (_counter + 1) % 1_000_000
         for n in range(size):
             text[n] = <char><int>self.prefix[n]
         text[size] = 45  # -
         n = size + 1
-        n += _decimal(text + n, <uint64_t>self._last_ns)
+        n += _decimal(text + n, <uint64_t>_last_ns)
         text[n] = 45
         n += 1
-        n += _decimal(text + n, <uint64_t>self._counter)
+        n += _decimal(text + n, <uint64_t>_counter)
         return PyUnicode_DecodeASCII(text, n, NULL)
 
     def next(self):

@@ -6,6 +6,11 @@ from hlfast.core.bus cimport EventBus
 from hlfast.core.in_flight_order cimport InFlightOrder
 from hlfast.core.updates cimport OrderUpdate, TradeUpdate
 
+cdef class Resting:
+    # what own live orders of one instrument may still take, in lots
+    cdef int64_t buy_lots
+    cdef int64_t sell_lots
+
 cdef class ClientOrderTracker:
     cdef readonly EventBus bus
     cdef public object waiter_factory        # makes a future; given by the connector
@@ -18,10 +23,12 @@ cdef class ClientOrderTracker:
     cdef dict _by_cloid
     cdef dict _active                        # own orders that have not ended
     cdef dict _external                      # the same, placed elsewhere on the account
-    cdef dict _finished                      # ended ones, oldest first, until the limits below
+    cdef object _finished                    # deque of ended ones, oldest first, until the limits below
     cdef dict _held                          # ends that wait for fills
+    cdef dict _resting                       # coin -> Resting
     cdef dict _due                           # orders about which the venue is to be asked
-    cdef dict _fill_keys                     # identities of booked fills, oldest first
+    cdef set _fill_keys                      # identities of booked fills
+    cdef object _fill_order                  # deque of them, oldest first
     cdef list _queue                         # events that arose and are not told yet
     cdef bint _draining
     cdef object _callback
@@ -68,6 +75,9 @@ cdef class ClientOrderTracker:
     cdef int _finish(self, InFlightOrder o) except -1
     cdef int _drop(self, InFlightOrder o) except -1
 
+    cdef int _count_in(self, InFlightOrder o) except -1
+
     # for compiled callers
+    cdef int64_t resting_lots(self, str coin, bint is_buy) except -1
     cdef int start(self, InFlightOrder o) except -1
     cdef int submitted(self, InFlightOrder o, int64_t nonce, int64_t expires_after_ms, int64_t now_ns) except -1

@@ -27,6 +27,8 @@ from hlfast.core.in_flight_order cimport (
 )
 from hlfast.core.updates cimport OrderUpdate, TradeUpdate
 
+from collections import deque
+
 from hlfast.core.events import ConnectorError
 from hlfast.errors import ConfigError
 from hlfast.types import EventType, OrderState, OrderType, PositionAction
@@ -51,7 +53,11 @@ cdef class _Wake:
     cdef object value
 
 
-cdef bint _takes_at_once(InFlightOrder o):
+cdef class Resting:
+    """Sums of what own live orders of one instrument may still take."""
+
+
+cdef bint _takes_at_once(InFlightOrder o) except -1:
     return o.tif == "Ioc" or o.tif == "FrontendMarket"
 
 
@@ -73,11 +79,13 @@ cdef class ClientOrderTracker:
         self._by_cloid = {}
         self._active = {}
         self._external = {}
-        self._finished = {}
+        self._finished = deque()
         self._held = {}
         self._due = {}
+        self._resting = {}
         self._queue = []
-        self._fill_keys = {}
+        self._fill_keys = set()
+        self._fill_order = deque()
         self._auto_cleanup = True
         self._hold_ns = hold_ms * 1_000_000
         self._retention_ns = retention_s * 1_000_000_000
@@ -266,6 +274,7 @@ cdef class ClientOrderTracker:
                 self._external[o.client_order_id] = o
             else:
                 self._active[o.client_order_id] = o
+                self._count_in(o)
         finally:
             self._leave()
         return 0
@@ -287,15 +296,15 @@ cdef class ClientOrderTracker:
     cdef int _finish(self, InFlightOrder o) except -1:
         self._active.pop(o.client_order_id, None)
         self._external.pop(o.client_order_id, None)
-        if o.client_order_id not in self._finished:
-            self._finished[o.client_order_id] = o
+        if not o.is_stored:
+            o.is_stored = True
+            self._finished.append(o)
             if len(self._finished) > self._max_finished:
-                self._drop(self._finished[next(iter(self._finished))])
+                self._drop(self._finished.popleft())
         return 0
 
     cdef int _drop(self, InFlightOrder o) except -1:
         """Forget a finished order."""
-        self._finished.pop(o.client_order_id, None)
         self._held.pop(o.client_order_id, None)
         self._due.pop(o.client_order_id, None)
         if self._by_id.get(o.client_order_id) is o:
@@ -316,6 +325,36 @@ cdef class ClientOrderTracker:
         if fn is not None and not callable(fn):
             raise ConfigError(f"the event callback must be callable or None, got {type(fn).__name__}")
         self._callback = fn
+
+    cdef int _count_in(self, InFlightOrder o) except -1:
+        """Bring the sums in line with what the order may still take."""
+        cdef Resting sums
+        cdef int64_t now, change
+        if o.is_external:
+            return 0
+        now = 0 if is_finished(o.state_) or o.lots <= o.filled_lots else o.lots - o.filled_lots
+        change = now - o.counted_lots
+        if change == 0:
+            return 0
+        o.counted_lots = now
+        sums = <Resting>self._resting.get(o.coin)
+        if sums is None:
+            sums = self._resting[o.coin] = Resting.__new__(Resting)
+        if o.is_buy:
+            sums.buy_lots += change
+        else:
+            sums.sell_lots += change
+        return 0
+
+    cdef int64_t resting_lots(self, str coin, bint is_buy) except -1:
+        cdef Resting sums = <Resting>self._resting.get(coin)
+        if sums is None:
+            return 0
+        return sums.buy_lots if is_buy else sums.sell_lots
+
+    def resting_amount(self, str coin, bint is_buy):
+        """What own live orders of one side may still take, in lots."""
+        return self.resting_lots(coin, is_buy)
 
     # -- changing a state -------------------------------------------------------------------------------------------
     cdef int _bind_oid(self, InFlightOrder o, int64_t oid) except -1:
@@ -351,6 +390,7 @@ cdef class ClientOrderTracker:
         cdef OrderStateChanged event
         cdef int old = o.state_
         o.state_ = to
+        self._count_in(o)
         o.updated_ns = recv_ns
         if time_ms > o.time_ms:
             o.time_ms = time_ms
@@ -466,6 +506,7 @@ cdef class ClientOrderTracker:
         o.leg_lots = o.new_leg_lots
         o.leg_filled = 0
         o.lots = o.filled_lots + o.leg_lots
+        self._count_in(o)
         o.updated_ns = recv_ns
         if self._wants(OrderModified):
             event = order_event(OrderModified, o, time_ms, recv_ns, recovered)
@@ -617,9 +658,10 @@ cdef class ClientOrderTracker:
             lots = lots_in(fill, o.sz_decimals)
             if o.modify_pending and fill.oid > o.oid:
                 self._modified(o, fill.oid, fill.time_ms, recv_ns, fill.recovered, out)
-            self._fill_keys[key] = None
-            if len(self._fill_keys) > FILL_KEYS_KEPT:
-                del self._fill_keys[next(iter(self._fill_keys))]
+            self._fill_keys.add(key)
+            self._fill_order.append(key)
+            if len(self._fill_order) > FILL_KEYS_KEPT:
+                self._fill_keys.discard(self._fill_order.popleft())
             self._fills += 1
             if fill.oid:
                 self._bind_oid(o, fill.oid)
@@ -631,6 +673,7 @@ cdef class ClientOrderTracker:
                     o.leg_filled += lots
                 else:
                     o.lots += lots  # of a leg that a modify replaced: the newest leg's size stands beside it
+            self._count_in(o)
             if o.state_ != S_PENDING_CANCEL:
                 o.unresolved = False
             full = 0 < o.lots <= o.filled_lots
@@ -930,10 +973,10 @@ cdef class ClientOrderTracker:
                 if now_ns >= o.held_until_ns:
                     self._release(o, True, o.time_ms, now_ns, False, out)
             while self._finished:
-                o = self._finished[next(iter(self._finished))]
+                o = self._finished[0]
                 if now_ns - o.updated_ns < self._retention_ns:
                     break
-                self._drop(o)
+                self._drop(self._finished.popleft())
             self._emit(out)
         finally:
             self._leave()

@@ -22,3 +22,4 @@ cdef class Position:
 cdef class PositionBook:
     cdef EventBus _bus
     cdef dict _positions
+    cdef int64_t lots_of(self, str coin) except? -1

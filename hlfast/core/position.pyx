@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t
 
 from hlfast.clock cimport now_ns
 from hlfast.core.bus cimport EventBus
+from hlfast.core.in_flight_order cimport lots_in
 from hlfast.core.updates cimport TradeUpdate
 
 from decimal import Decimal
@@ -180,6 +181,11 @@ cdef class PositionBook:
         """By coin, read-only. A closed position stays with size 0 and its realised PnL."""
         return MappingProxyType(self._positions)
 
+    cdef int64_t lots_of(self, str coin) except? -1:
+        """The signed position in lots; 0 where there is none."""
+        cdef Position position = self._positions.get(coin)
+        return 0 if position is None else position.lots
+
     def start(self, str coin, int sz_decimals, size, entry_price):
         """Take a position that was there before the first fill (`size` signed)."""
         self._positions[coin] = Position(coin, sz_decimals=sz_decimals, size=size, entry_price=entry_price)
@@ -191,7 +197,8 @@ cdef class PositionBook:
             raise RangeError(f"{fill.coin}: a fill of {fill.size_text} is off the lot grid of a perpetual")
         if position is None:
             position = self._positions[fill.coin] = Position(fill.coin, sz_decimals=fill.sz_decimals)
-        position.book(fill.lots if fill.is_buy else -fill.lots, fill.price)
+        lots = lots_in(fill, position.sz_decimals)
+        position.book(lots if fill.is_buy else -lots, fill.price)
         position._fees[fill.fee_token] = _X.add(position._fees.get(fill.fee_token, ZERO), fill.fee)
         position.timestamp_ns = fill.recv_ns if fill.recv_ns else now_ns()
         if not self._bus.wants(PositionUpdate):
@@ -210,6 +217,15 @@ cdef class PositionBook:
         cdef Position position = self._positions.get(coin)
         if position is not None:
             position.funding = _X.add(position.funding, number_to_decimal(amount))
+
+    def reset(self, str coin, int sz_decimals, size, entry_price):
+        """Take the venue's word for a position that does not agree with the own fills; realised PnL and fees stay."""
+        cdef Position position = self._positions.get(coin)
+        if position is None:
+            self.start(coin, sz_decimals, size, entry_price)
+            return
+        position.lots = to_scaled(size, position.sz_decimals)
+        position._cost = _X.multiply(number_to_decimal(entry_price), position.size)
 
     def set_mark(self, str coin, price):
         """The venue's mark price, for unrealised PnL."""

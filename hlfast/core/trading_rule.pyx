@@ -6,6 +6,8 @@ rule with a fixed `tick` takes its multiples instead. All tests are integer arit
 with the nearest valid values named, unless the caller asks for rounding.
 """
 
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from libc.math cimport fabs
 from libc.stdint cimport int64_t
 
 from hlfast.core.fixed cimport int128, number_to_scaled, pow10_i64, scaled_text
@@ -20,6 +22,18 @@ cdef int64_t E8 = 100000000
 cdef int64_t MAX64 = 9223372036854775807
 cdef object _BUY = TradeType.BUY
 cdef object _SELL = TradeType.SELL
+
+
+cdef inline bint between(double value, double scale, int64_t* below, double* part) noexcept nogil:
+    """True if value * scale lies clearly between two whole numbers from 1 up: farther from them than the noise of a
+    float (1e-12 of the value snaps to the grid) and than the errors of the product and of the shortest text."""
+    cdef double x = value * scale
+    cdef double margin = 1.1e-12 * scale + x * 4.5e-16
+    if not 1 <= x < 4e14 or margin > 0.1:
+        return False
+    below[0] = <int64_t>x
+    part[0] = x - <double>below[0]
+    return margin < part[0] < 1 - margin
 
 
 cdef object _down_to_e8(object value):
@@ -161,6 +175,16 @@ cdef class TradingRule:
     cdef int64_t price_to_e8(self, object price, int is_buy, int rounding) except -1:
         cdef int64_t px, low, high
         cdef bint exact = True
+        cdef double rest
+        if rounding != ROUND_REFUSE and PyFloat_CheckExact(price) and between(PyFloat_AS_DOUBLE(price), 1e8, &px, &rest):
+            # Strictly between two multiples of 1e-8, which is finer than every grid: what is below and above it on the
+            # grid follows from them.
+            low, high = self.price_floor(px), self.price_ceil(px + 1)
+            if low > 0 and high > 0:
+                if rounding == ROUND_PASSIVE and is_buy >= 0:
+                    return low if is_buy else high
+                if 2 * px + 1 != low + high:
+                    return high if 2 * px + 1 > low + high else low
         try:
             px = number_to_scaled(price, 8, True)
         except RangeError:
@@ -217,6 +241,13 @@ cdef class TradingRule:
     cdef int64_t size_to_lots(self, object size, int rounding) except -1:
         cdef int64_t lots, rest
         cdef bint exact = True
+        cdef double part
+        if rounding != ROUND_REFUSE and self.step_lots == 1 and PyFloat_CheckExact(size):
+            if between(PyFloat_AS_DOUBLE(size), <double>pow10_i64(self.sz_decimals), &lots, &part):
+                if rounding == ROUND_PASSIVE:
+                    return lots
+                if fabs(part - 0.5) > 1e-3:
+                    return lots + 1 if part > 0.5 else lots
         try:
             lots = number_to_scaled(size, self.sz_decimals, True)
         except RangeError:
@@ -262,6 +293,8 @@ cdef class TradingRule:
         """`size` on the step as a Decimal: down (0 if smaller than a step), or `mode="nearest"`."""
         if mode not in ("down", "nearest"):
             raise RangeError(f"mode must be 'down' or 'nearest', got {mode!r}")
+        if self.step_lots == 1 and PyFloat_CheckExact(size) and PyFloat_AS_DOUBLE(size) * <double>pow10_i64(self.sz_decimals) >= 1:
+            return scaled_to_decimal(self.size_to_lots(size, ROUND_PASSIVE if mode == "down" else ROUND_NEAREST), self.sz_decimals)
         value = number_to_decimal(size)
         if value < 0:
             raise RangeError(f"{self.coin}: a size must not be negative, got {size!r}")

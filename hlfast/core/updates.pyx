@@ -43,6 +43,12 @@ cdef class OrderUpdate:
         self.reason = reason
         self.recovered = recovered
 
+    def as_recovered(self):
+        """The same news, marked as found by asking."""
+        return make_order_update(
+            self.client_order_id, self.cloid, self.oid, self.coin, self.new_state, self.status, self.side, self.px_e8,
+            self.lots, self.orig_lots, self.time_ms, self.recv_ns, self.reason, True)
+
     @property
     def exchange_order_id(self):
         """The venue's order id, or None."""
@@ -90,6 +96,13 @@ cdef class TradeUpdate:
         self.time_ms = time_ms
         self.recv_ns = recv_ns
         self.recovered = recovered
+
+    def as_recovered(self):
+        """The same fill, marked as found by asking."""
+        return make_trade_update(
+            self.coin, self.tid, self.oid, self.cloid, self.px_e8, self.lots, self.size_text, self.sz_decimals, self.is_buy,
+            self.is_taker, self.fee_e8, self.fee_exact, self.fee_token, self.closed_pnl_e8, self.start_lots, self.direction,
+            self.time_ms, self.recv_ns, True)
 
     @property
     def key(self):

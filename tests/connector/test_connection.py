@@ -153,7 +153,7 @@ async def test_cut_sockets_come_back_with_their_subscriptions_and_orders(trader,
     assert hl.market.coins == ["BTC"] and hl.book("BTC").is_stale is False
     states = [e.state for e in told.events if isinstance(e, ev.StreamStatus) and e.stream == "account"]
     assert states[0] == "DOWN" and states[-3:] == ["SUBSCRIBING", "SYNCING", "LIVE"]
-    (recovered,) = told.of(ev.Recovered)
+    (recovered,) = await eventually(lambda: told.of(ev.Recovered))
     assert recovered.gap_ns > 400_000_000 and recovered.consistent
     assert [row["status"] for row in exchange.truth(hl.account)["orders"]] == ["open"], "nothing was sent while down"
     assert hl.cancel(resting) and await resting.done() is S.CANCELLED

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 import hlfast
+from hlfast.config import RiskLimits
 from hlfast.core import events as ev
 from hlfast.errors import ConfigError, NotReady, OrderDenied, RangeError
 from hlfast.types import OrderParams, OrderState, OrderType, PositionAction, TradeType, Trigger
@@ -315,10 +316,10 @@ async def test_an_order_is_tracked_before_its_bytes_leave(trader, heard, exchang
 
 
 async def test_orders_over_a_local_limit_are_refused(trader):
-    hl = await trader(settings=hlfast.Settings(max_open_orders=2))
+    hl = await trader(settings=hlfast.Settings(risk=RiskLimits(max_open_orders=2)))
     for price in (50000, 49000):
         await hl.buy("BTC", "0.001", price).accepted()
-    with pytest.raises(OrderDenied, match="max_open_orders=2"):
+    with pytest.raises(OrderDenied, match="max_open_orders is 2"):
         hl.buy("BTC", "0.001", "48000")
     hl.limits.spend("test", 1150, hlfast.clock.wall_clock_ms())
     hl.cancel_all()

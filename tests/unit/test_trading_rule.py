@@ -123,3 +123,26 @@ def test_noise_of_a_float_snaps_to_the_grid():
 def test_a_delisted_instrument_is_not_enabled():
     assert BTC.is_trading_enabled
     assert not TradingRule("MATIC", sz_decimals=1, is_delisted=True).is_trading_enabled
+
+
+@given(
+    st.integers(0, 5),
+    st.floats(1e-6, 3e6) | st.floats(1e-9, 1e12),
+    st.sampled_from([("passive", "buy"), ("passive", "sell"), ("nearest", None)]),
+)
+def test_floats_round_as_their_shortest_text_does(sz_decimals, number, how):
+    """The shortcut for floats that are off the grid gives what the exact path gives for the same text."""
+    rule = TradingRule("X", sz_decimals=sz_decimals)
+    rounding, side = how
+
+    def tried(call, value):
+        try:
+            return call(value)
+        except RangeError:
+            return "refused"
+
+    text = repr(number) if "e" not in repr(number) else format(Decimal(repr(number)), "f")
+    assert tried(lambda v: rule.price_e8(v, side, rounding), number) == tried(
+        lambda v: rule.price_e8(v, side, rounding), text
+    )
+    assert tried(lambda v: rule.lots(v, rounding), number) == tried(lambda v: rule.lots(v, rounding), text)

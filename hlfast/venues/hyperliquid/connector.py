@@ -40,7 +40,6 @@ from hlfast.net.backoff import Backoff
 from hlfast.net.http import HttpClient
 from hlfast.net.session import ConnectionBudget, WebSocketSession
 from hlfast.types import ConnectorType, Number, OrderParams, OrderState, OrderType, PositionAction, StreamState, Trigger
-from hlfast.venues.hyperliquid import recovery
 from hlfast.venues.hyperliquid.actions import Actions
 from hlfast.venues.hyperliquid.info import Info
 from hlfast.venues.hyperliquid.keys import load_key
@@ -49,9 +48,11 @@ from hlfast.venues.hyperliquid.market_data import MarketData
 from hlfast.venues.hyperliquid.metadata import Metadata
 from hlfast.venues.hyperliquid.nonce import nonce_manager_for
 from hlfast.venues.hyperliquid.order_entry import OrderEntry
+from hlfast.venues.hyperliquid.recovery import LOOK_AGAIN_SECONDS, Recovery
 from hlfast.venues.hyperliquid.reject_texts import venue_reject
 from hlfast.venues.hyperliquid.scan import Router
 from hlfast.venues.hyperliquid.sign import Signer
+from hlfast.venues.hyperliquid.signer_lock import SignerLock
 from hlfast.venues.hyperliquid.user_stream import UserStream
 
 log = logging.getLogger("hlfast")
@@ -105,20 +106,20 @@ class HyperliquidConnector(ConnectorBase):
         self.actions = Actions(lambda action: self.entry.act(action), lambda coin: self.resolve(coin).asset)
         self.limits = Limits()
         self.metadata: Metadata | None = None
-        # What the modules beside this one (recovery) read and feed; not for users.
-        self.burnt_nonces: set[int] = set()
+        # What `recovery` beside this module reads and feeds; not for users.
+        self.recovery = Recovery(self)
         self.own_ledger = Ledger()
         self.position_book = PositionBook(self.bus)
         self._balances: dict[str, Any] = {}
-        self.last_fill_ms = 0
-        self.baseline_ms = 0
         self._synchronising: asyncio.Task[None] | None = None
         self._housekeeping: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ready_waiters: set[asyncio.Future[None]] = set()
-        self._questions: dict[str, tuple[int, int]] = {}
         self._down_since_ns = 0
         self._reporting = False
+        self._lock: SignerLock | None = None
+        self._dead_man_seconds = 0.0
+        self._dead_man_due_ns = 0
         self._counts = {"venue_errors": 0, "scan_errors": 0}
 
         self._market_router = Router()
@@ -145,6 +146,7 @@ class HyperliquidConnector(ConnectorBase):
             vault=self.vault,
             resolve=self.resolve,
             book_of=self.market.book_or_none,
+            positions=self.position_book,
         )
         self.bus.on_error = self._on_handler_error
         self.tracker.decimals_of = self._decimals_of
@@ -200,6 +202,8 @@ class HyperliquidConnector(ConnectorBase):
             await self.initialize()
         if self._housekeeping is not None:
             return
+        if self._lock is None:
+            self._lock = SignerLock.take(self.network, self.signer.address)
         loop = asyncio.get_running_loop()
         thread = threading.get_ident()
 
@@ -209,7 +213,7 @@ class HyperliquidConnector(ConnectorBase):
             elif not future.done():
                 future.set_result(value)
 
-        self.bus.task_factory = self._spawn
+        self.bus.task_factory = self.spawn
         self.tracker.waiter_factory = loop.create_future
         self.tracker.timer_factory = loop.call_later
         self.tracker.waker = wake
@@ -228,6 +232,9 @@ class HyperliquidConnector(ConnectorBase):
         await self._account_session.stop()
         self.entry.connection_lost("the connector was closed")
         await self._http.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     async def wait_ready(self, timeout: float | None = None) -> None:
         limit = self.settings.ready_timeout if timeout is None else timeout
@@ -437,6 +444,51 @@ class HyperliquidConnector(ConnectorBase):
         """Ask for the cancel of every own live order (of `coin`); returns how many were asked for."""
         return self.entry.cancel_all(self.resolve(coin).coin if coin else None)
 
+    async def cancel_inflight(self, order: InFlightOrder | str) -> bool:
+        """Kill an order whose fate is not known by burning its nonce: whichever reaches the venue first wins.
+
+        True: it can never execute, and ends as FAILED. False: its action was admitted, so a plain cancel was asked for
+        instead. Raises `NotReady` or `UnknownOutcome` as queries do.
+        """
+        found = order if isinstance(order, InFlightOrder) else self.get_order(order)
+        if found is None or found.is_done or not found.nonce:
+            return False
+        if not found.was_created and await self.recovery.burn(found.nonce):
+            self.tracker.reject(found, "its nonce was burnt before the venue had it")
+            return True
+        self.cancel(found)
+        return False
+
+    def kill(self, reason: str = "kill()") -> int:
+        """The kill switch: refuse every new order and ask for the cancel of all that live. Returns how many were asked for."""
+        self.entry.checks.kill(reason)
+        self.tell("killed", f"the kill switch is on: {reason}")
+        return self.entry.cancel_all()
+
+    def resume(self) -> None:
+        """Switch the kill switch off: orders are taken again."""
+        self.entry.checks.resume()
+
+    async def arm_dead_mans_switch(self, seconds: float) -> None:
+        """Have the venue cancel everything if this process falls silent for `seconds` (at least 6; 0 disarms).
+
+        The venue's deadline is moved on from this process's own event loop, three times in each period, so a loop that
+        hangs counts as silence. Raises `VenueReject` where the account may not use it.
+        """
+        if seconds and seconds < 6:
+            raise ConfigError(
+                f"the venue takes a deadline of at least 5 s ahead when it arrives: give 6 or more, got {seconds}"
+            )
+        await self.actions.schedule_cancel(clock.wall_clock_ms() + int(seconds * 1000) if seconds else None)
+        self._dead_man_seconds = seconds
+        self._dead_man_due_ns = clock.monotonic_ns() + int(seconds * 1e9 / 3)
+
+    async def _move_dead_mans_deadline(self) -> None:
+        try:
+            await self.actions.schedule_cancel(clock.wall_clock_ms() + int(self._dead_man_seconds * 1000))
+        except (HlfastError, asyncio.TimeoutError) as error:
+            self.tell("dead_mans_switch", f"its deadline could not be moved: {error}")
+
     def generate_client_order_id(self) -> str:
         return self.entry.ids.next()
 
@@ -523,46 +575,52 @@ class HyperliquidConnector(ConnectorBase):
 
     async def _synchronise(self) -> None:
         """Agree with the venue, then let news and orders through. Tried until it succeeds or the connection ends."""
-        known = self.tracker.counters
+        fills, orders = self.recovery.recovered_fills, self.recovery.recovered_orders
         while True:
             try:
-                await recovery.synchronise(self)
+                await self.recovery.synchronise()
                 break
             except (HlfastError, asyncio.TimeoutError, KeyError, TypeError, ValueError) as error:
                 text = f"reading the account's state failed, trying again: {type(error).__name__}: {error}"
                 log.warning(text)
-                self.bus.emit(ev.ConnectorError(code="sync_failed", text=text, recv_ns=clock.epoch_ns()))
+                self.tell("sync_failed", text)
                 await asyncio.sleep(0.5)
         self.stream.release()
         self.entry.go_live()
         self._account_session.set_state(StreamState.LIVE, "synchronised")
-        if self._down_since_ns and self._account_session.connections > 1:
-            now = clock.epoch_ns()
-            fills = self.tracker.counters["fills"] - known["fills"]
-            self.bus.emit(
-                ev.Recovered(
-                    gap_ns=now - self._down_since_ns,
-                    fills=fills,
-                    orders=len(self.tracker.orders_to_ask_about),
-                    consistent=not self.tracker.orders_to_ask_about,
-                    detail=f"{fills} fills found; {len(self.tracker.orders_to_ask_about)} orders still to be settled",
-                    recv_ns=now,
-                )
-            )
+        gap_ns = clock.epoch_ns() - self._down_since_ns if self._down_since_ns else 0
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        with contextlib.suppress(NotReady, UnknownOutcome):
+            await self.recovery.look_again()
         self._down_since_ns = 0
+        if gap_ns and self._account_session.connections > 1:
+            self._tell_recovered(gap_ns, self.recovery.recovered_fills - fills, self.recovery.recovered_orders - orders)
+
+    def _tell_recovered(self, gap_ns: int, fills: int, orders: int) -> None:
+        unsettled = len(self.tracker.orders_to_ask_about)
+        self.bus.emit(
+            ev.Recovered(
+                gap_ns=gap_ns,
+                fills=fills,
+                orders=orders,
+                consistent=not unsettled,
+                detail=f"{fills} fills and {orders} changes of orders found; {unsettled} orders still to be settled",
+                recv_ns=clock.epoch_ns(),
+            )
+        )
 
     def _on_order_update(self, update: OrderUpdate) -> None:
         refused = update.new_state == OrderState.FAILED
         self.tracker.process_order_update(update, venue_reject(update.status) if refused else None)
 
     def _on_fill(self, fill: TradeUpdate, is_snapshot: bool) -> None:
-        if fill.time_ms <= self.baseline_ms and self.tracker.get_order_by_exchange_id(fill.oid) is None:
+        if fill.time_ms <= self.recovery.baseline_ms and self.tracker.get_order_by_exchange_id(fill.oid) is None:
             return  # older than the account's first state, which contains it
         self.tracker.process_trade_update(fill)
 
     def _book(self, fill: TradeUpdate) -> ev.PositionUpdate | None:
         """Cash, fees and position move with every new fill, before its events are told."""
-        self.last_fill_ms = max(self.last_fill_ms, fill.time_ms)
+        self.recovery.last_fill_ms = max(self.recovery.last_fill_ms, fill.time_ms)
         rule = self.rule_for(fill.coin)
         if rule is not None and not rule.is_perpetual:
             base, quote = self._meta().tokens_of(fill.coin)
@@ -595,11 +653,11 @@ class HyperliquidConnector(ConnectorBase):
         self._counts["venue_errors"] += 1
         self.market.on_error(text)
         self.stream.on_error(text)
-        self.bus.emit(ev.ConnectorError(code="venue_error", text=text, recv_ns=clock.epoch_ns()))
+        self.tell("venue_error", text)
 
     def _on_scan_error(self, kind: str, detail: str, excerpt: bytes) -> None:
         self._counts["scan_errors"] += 1
-        self.bus.emit(ev.ConnectorError(code=kind, text=detail, recv_ns=clock.epoch_ns()))
+        self.tell(kind, detail)
 
     def _on_handler_error(self, fn: Any, error: BaseException) -> None:
         text = f"{getattr(fn, '__qualname__', fn)!s} raised {type(error).__name__}: {error}"
@@ -608,19 +666,38 @@ class HyperliquidConnector(ConnectorBase):
             return  # the handler of this very error failed: said in the log, and that is all
         self._reporting = True
         try:
-            self._report(text)
+            self.tell("handler_error", text)
+            if self.settings.on_handler_error == "stop" and not self.entry.checks.killed:
+                with contextlib.suppress(NotReady):
+                    self.kill(text)
         finally:
             self._reporting = False
-
-    def _report(self, text: str) -> None:
-        self.bus.emit(ev.ConnectorError(code="handler_error", text=text, recv_ns=clock.epoch_ns()))
 
     def feed_account(self, frame: bytes) -> None:
         """Hand the venue's record to the account's scanners as if its stream had told it."""
         self._account_router.feed(frame, clock.epoch_ns())
 
-    def set_balances(self, balances: dict[str, Any]) -> None:
+    def set_balances(self, perp: dict[str, Any], spot: dict[str, Any]) -> None:
+        """Take the venue's balances, and tell of a change."""
+        balances: dict[str, Any] = {r["coin"]: {"total": r["total"], "hold": r["hold"]} for r in spot["balances"]}
+        summary = perp["marginSummary"]
+        balances["perp"] = {"account_value": summary["accountValue"], "withdrawable": perp["withdrawable"]}
+        if balances == self._balances:
+            return
         self._balances = balances
+        self.bus.emit(
+            ev.BalanceUpdate(
+                asset="USDC",
+                available=Decimal(perp["withdrawable"]),
+                total=Decimal(summary["accountValue"]),
+                time_ms=int(perp["time"]),
+                recv_ns=clock.epoch_ns(),
+            )
+        )
+
+    def tell(self, code: str, text: str) -> None:
+        """A `ConnectorError` event."""
+        self.bus.emit(ev.ConnectorError(code=code, text=text, recv_ns=clock.epoch_ns()))
 
     # -- queries and other actions ----------------------------------------------------------------------------------
     async def _ask(self, payload: dict[str, Any]) -> Any:
@@ -642,7 +719,7 @@ class HyperliquidConnector(ConnectorBase):
             raise NotReady(f"the venue's answer to the query {kind!r} is not JSON: {body[:200]!r}") from None
 
     # -- housekeeping -----------------------------------------------------------------------------------------------
-    def _spawn(self, coro: Any) -> asyncio.Task[Any]:
+    def spawn(self, coro: Any) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(coro)
         self._tasks.add(task)
 
@@ -655,41 +732,30 @@ class HyperliquidConnector(ConnectorBase):
         return task
 
     async def _keep_house(self) -> None:
-        refresh_at = clock.monotonic_ns() + int(self.settings.account_refresh * 1e9)
+        audit_at = clock.monotonic_ns() + int(self.settings.audit_interval * 1e9)
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
-            now_ns = clock.epoch_ns()
+            now_ns, mono_ns = clock.epoch_ns(), clock.monotonic_ns()
             self.tracker.tick(now_ns)
             self.market.tick(now_ns)
             self.stream.tick(now_ns)
             self.entry.tick(now_ns)
+            if self._lock is not None:
+                self._lock.keep()
             if self.is_connected:
-                self._ask_about_orders(clock.monotonic_ns())
-                if clock.monotonic_ns() > refresh_at:
-                    refresh_at = clock.monotonic_ns() + int(self.settings.account_refresh * 1e9)
-                    self._spawn(self._refresh_account())
+                self.recovery.ask_about_due_orders(mono_ns)
+                if self._dead_man_seconds and mono_ns > self._dead_man_due_ns:
+                    self._dead_man_due_ns = mono_ns + int(self._dead_man_seconds * 1e9 / 3)
+                    self.spawn(self._move_dead_mans_deadline())
+                if mono_ns > audit_at:
+                    audit_at = mono_ns + int(self.settings.audit_interval * 1e9)
+                    self.spawn(self._audit())
 
-    def _ask_about_orders(self, now_ns: int) -> None:
-        """Ask the venue about each order that only it can tell of: at once, then at growing intervals."""
-        due = self.tracker.orders_to_ask_about
-        for gone in self._questions.keys() - {order.client_order_id for order in due}:
-            del self._questions[gone]
-        for order in due:
-            at, times = self._questions.get(order.client_order_id, (0, 0))
-            if now_ns >= at:
-                wait = 500_000_000 if times < 10 else 5_000_000_000
-                self._questions[order.client_order_id] = (now_ns + wait, times + 1)
-                self._spawn(self._settle(order))
-
-    async def _settle(self, order: InFlightOrder) -> None:
-        with contextlib.suppress(HlfastError, asyncio.TimeoutError):
-            await recovery.ask_about(self, order)
-
-    async def _refresh_account(self) -> None:
+    async def _audit(self) -> None:
         try:
-            await recovery.read_account(self)
+            await self.recovery.audit()
         except (NotReady, UnknownOutcome, asyncio.TimeoutError) as error:
-            log.info("account state not read: %s", error)
+            log.info("the audit was cut short: %s", error)
 
 
 def _address(text: str, what: str) -> str:

@@ -29,6 +29,18 @@ ISOLATED_MODES = ("strictIsolated", "noCross")
 T = TypeVar("T")
 
 
+class SizeDecimals(NamedTuple):
+    """How many decimals a size has; a guess is for display only and never used to send."""
+
+    decimals: int
+    is_guess: bool
+
+
+def guessed_size_decimals(coin: str) -> SizeDecimals:
+    """What to show with before the instruments are loaded: 5 for BTC, 4 for ETH, 3 for others."""
+    return SizeDecimals({"BTC": 5, "ETH": 4}.get(coin, 3), True)
+
+
 class _Unreadable(Exception):
     """Why a row is skipped."""
 
@@ -115,6 +127,11 @@ class Metadata:
                 "(ids differ between networks)"
             )
         return found
+
+    def size_decimals(self, coin: str) -> SizeDecimals:
+        """The venue's size decimals of a wire coin; a guess, marked as such, for one that is not known."""
+        rule = self.rules.get(coin)
+        return SizeDecimals(rule.sz_decimals, False) if rule is not None else guessed_size_decimals(coin)
 
     def tokens_of(self, coin: str) -> tuple[str, str]:
         """(base, quote) token names of a spot pair's wire coin. `ConfigError` for anything else."""

@@ -1,8 +1,10 @@
 from libc.stdint cimport int64_t
 
+from hlfast.core.checks cimport PreTradeChecks
 from hlfast.core.in_flight_order cimport InFlightOrder
 from hlfast.core.order_ids cimport ClientOrderIds, Cloids
 from hlfast.core.order_tracker cimport ClientOrderTracker
+from hlfast.core.position cimport PositionBook
 from hlfast.core.trading_rule cimport TradingRule
 from hlfast.net.listener cimport Listener
 from hlfast.venues.hyperliquid.limits cimport Limits
@@ -25,6 +27,7 @@ cdef class OrderEntry:
     cdef readonly NonceManager nonces
     cdef readonly ClientOrderTracker tracker
     cdef readonly Limits limits
+    cdef readonly PreTradeChecks checks
     cdef readonly object settings
     cdef readonly bint is_mainnet
     cdef readonly str vault
@@ -40,6 +43,7 @@ cdef class OrderEntry:
     cdef bytes _vault
     cdef object _resolve
     cdef object _book_of
+    cdef PositionBook _positions
     cdef Listener _listener
     cdef unsigned char* _json                # HEADROOM bytes, then the text
     cdef unsigned char* _packed
@@ -49,7 +53,6 @@ cdef class OrderEntry:
     cdef int64_t _generation
     cdef int64_t _expiry_ms
     cdef int64_t _timeout_ns
-    cdef int _max_open
     cdef bint _fast_cancel
 
     cdef int _check_live(self) except -1
@@ -60,6 +63,7 @@ cdef class OrderEntry:
     cdef int _on_orders(self, _Request request, PostReply reply) except -1
     cdef int _on_modify(self, _Request request, PostReply reply) except -1
     cdef int _on_cancels(self, _Request request, PostReply reply) except -1
+    cdef int _check_risk(self, InFlightOrder order, int64_t ahead, int64_t ahead_lots) except -1
     cdef InFlightOrder _from_params(self, object p, bint is_buy)
     cdef TradingRule _rule(self, object coin)
     cdef InFlightOrder _prepare(

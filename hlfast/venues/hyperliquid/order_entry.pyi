@@ -2,10 +2,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hlfast.config import Settings
+from hlfast.core.checks import PreTradeChecks
 from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.core.order_book import OrderBook
 from hlfast.core.order_ids import ClientOrderIds, Cloids
 from hlfast.core.order_tracker import ClientOrderTracker
+from hlfast.core.position import PositionBook
 from hlfast.core.trading_rule import TradingRule
 from hlfast.net.listener import Listener
 from hlfast.types import Number, OrderParams, OrderType, PositionAction, Trigger
@@ -24,6 +26,7 @@ class OrderEntry:
     nonces: NonceManager
     tracker: ClientOrderTracker
     limits: Limits
+    checks: PreTradeChecks
     settings: Settings
     is_mainnet: bool
     vault: str | None
@@ -48,6 +51,7 @@ class OrderEntry:
         vault: str | None = None,
         resolve: Callable[[str], TradingRule],
         book_of: Callable[[str], OrderBook | None],
+        positions: PositionBook,
     ) -> None: ...
     def attach(self, listener: Listener) -> None: ...
     def go_live(self) -> None: ...
@@ -83,6 +87,7 @@ class OrderEntry:
         rounding: str = "refuse",
     ) -> bool: ...
     def cancel(self, given: InFlightOrder | str) -> bool: ...
+    def cancel_many(self, orders: Sequence[InFlightOrder]) -> int: ...
     def cancel_all(self, coin: str | None = None) -> int: ...
     async def ask(self, payload: dict[str, Any]) -> Any: ...
     async def act(self, action: dict[str, Any], nonce: int | None = None) -> dict[str, Any]: ...

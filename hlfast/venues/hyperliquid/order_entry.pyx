@@ -16,10 +16,12 @@ from libc.string cimport memcpy
 from hlfast.clock cimport mono_ns, now_ns, wall_ms
 from hlfast.core cimport latency
 from hlfast.core.fixed cimport int128
+from hlfast.core.checks cimport PreTradeChecks
 from hlfast.core.in_flight_order cimport InFlightOrder, is_finished, make_order
 from hlfast.core.order_book cimport OrderBook
 from hlfast.core.order_ids cimport ClientOrderIds, Cloids
 from hlfast.core.order_tracker cimport ClientOrderTracker
+from hlfast.core.position cimport PositionBook
 from hlfast.core.trading_rule cimport ROUND_REFUSE, TradingRule, rounding_mode
 from hlfast.net.listener cimport Listener
 from hlfast.venues.hyperliquid.limits cimport Limits
@@ -79,7 +81,8 @@ cdef class _Request:
 cdef class OrderEntry:
     """Places and cancels orders of one account over one socket.
 
-    `settings`: `hlfast.config.Settings`. `resolve(name) -> TradingRule`, `book_of(coin) -> OrderBook | None`.
+    `settings`: `hlfast.config.Settings`. `resolve(name) -> TradingRule`, `book_of(coin) -> OrderBook | None`,
+    `positions`: the account's `PositionBook`.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -90,7 +93,7 @@ cdef class OrderEntry:
 
     def __init__(
         self, *, Signer signer, NonceManager nonces, ClientOrderTracker tracker, Limits limits, settings, bint is_mainnet,
-        vault=None, resolve, book_of,
+        vault=None, resolve, book_of, positions,
     ):
         self.signer = signer
         self.nonces = nonces
@@ -107,13 +110,14 @@ cdef class OrderEntry:
         self.rules = {}
         self._resolve = resolve
         self._book_of = book_of
+        self._positions = positions
         self.not_live_reason = "not connected"
         self._slots = [None] * SLOTS
         self._free = list(range(SLOTS - 1, -1, -1))
         self._pending = {}
         self._expiry_ms = settings.expires_after_ms or 0
         self._timeout_ns = settings.post_timeout_ms * 1_000_000
-        self._max_open = settings.max_open_orders
+        self.checks = PreTradeChecks(settings.risk)
         self._fast_cancel = settings.fast_cancel
 
     def __dealloc__(self):
@@ -344,6 +348,7 @@ cdef class OrderEntry:
         expires = self._expiry(order, expires_after_ms)
         self._check_live()
         self._check_room(1)
+        self._check_risk(order, 0, 0)
         self.tracker.start(order)
         latency.record(latency.CHECK, mono_ns() - started)
         self._send_orders((order,), expires, started)
@@ -374,11 +379,17 @@ cdef class OrderEntry:
                 prepared.append(order)
             except (ConfigError, OrderDenied, NotReady) as error:
                 raise type(error)(f"order {i} of {len(given)}: {error}") from None
-        for what in ("client_order_id", "cloid"):
-            if len({getattr(o, what) for o in prepared}) != len(prepared):
-                raise ConfigError(f"two orders of one batch have the same {what}")
+        if len({(<InFlightOrder>o).client_order_id for o in prepared}) != len(prepared):
+            raise ConfigError("two orders of one batch have the same client_order_id")
+        if len({(<InFlightOrder>o).cloid for o in prepared}) != len(prepared):
+            raise ConfigError("two orders of one batch have the same cloid")
         self._check_live()
         self._check_room(len(prepared))
+        for i, order in enumerate(prepared):
+            try:
+                self._check_risk(order, i, sum([o.lots for o in prepared[:i] if o.coin == order.coin and o.is_buy == order.is_buy]))
+            except OrderDenied as error:
+                raise OrderDenied(f"order {i} of {len(given)}: {error}") from None
         for order in prepared:
             self.tracker.start(order)
         latency.record(latency.CHECK, mono_ns() - started)
@@ -392,14 +403,16 @@ cdef class OrderEntry:
 
     cdef int _check_room(self, int n) except -1:
         self.signer._check_allowed("order")
-        if len(self.tracker._active) + n > self._max_open:
-            raise OrderDenied(
-                f"{len(self.tracker._active)} orders are live and {n} more would exceed max_open_orders={self._max_open}; cancel some first"
-            )
         if len(self._pending) >= POSTS_IN_FLIGHT - 10:
             raise NotReady(f"{len(self._pending)} requests wait for an answer (the venue allows {POSTS_IN_FLIGHT}); wait, or batch orders")
         self.limits.check_order(n, wall_ms())
         return 0
+
+    cdef int _check_risk(self, InFlightOrder order, int64_t ahead, int64_t ahead_lots) except -1:
+        """The local limits. `ahead`: orders of the same batch that are not tracked yet, `ahead_lots`: on the same side."""
+        return self.checks.check(
+            order, self._positions.lots_of(order.coin), self.tracker.resting_lots(order.coin, order.is_buy) + ahead_lots,
+            <int64_t>len(self.tracker._active) + ahead, self._book_of(order.coin), mono_ns())
 
     cdef InFlightOrder _from_params(self, object p, bint is_buy):
         if p.side is not None and (p.side is TradeType.BUY) != is_buy:
@@ -673,13 +686,18 @@ cdef class OrderEntry:
 
     def cancel_all(self, coin=None):
         """Ask for the cancel of every own live order (of `coin`); returns how many were asked for."""
-        cdef list by_coin = [o for o in self.tracker.active_orders if coin is None or o.coin == coin]
+        return self.cancel_many([o for o in self.tracker.active_orders if coin is None or o.coin == coin])
+
+    def cancel_many(self, orders):
+        """Ask for the cancel of `orders`, as few actions as the venue's weights make sensible; returns how many were asked for."""
         cdef int n = 0
-        if not by_coin:
+        live = [o for o in orders if not (<InFlightOrder>o).is_done]
+        if not live:
             return 0
         self._check_open()
-        for start in range(0, len(by_coin), CANCELS_PER_ACTION):
-            n += self._send_cancels(tuple(by_coin[start : start + CANCELS_PER_ACTION]))
+        for group in ([o for o in live if o.cloid is not None], [o for o in live if o.cloid is None]):
+            for start in range(0, len(group), CANCELS_PER_ACTION):
+                n += self._send_cancels(tuple(group[start : start + CANCELS_PER_ACTION]))
         return n
 
     cdef int _send_cancels(self, tuple orders) except -1:

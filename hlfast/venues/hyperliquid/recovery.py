@@ -1,12 +1,19 @@
-"""Agreement with the venue after a connection (layer 3, cold): read its record, and turn the difference into news.
+"""Agreement with the venue (layer 3, cold): read its record, and turn the difference into news.
 
-The venue's answers are fed through the same scanners, tracker and dedupe as its streams: an order or a fill that is
-already known changes nothing. What an order without a known outcome came to is asked by cloid, never assumed.
+The venue's answers are fed through the same scanners, tracker and dedupe as its streams, marked as recovered: an order
+or a fill that is already known changes nothing. Three occasions:
+
+* **a connection** (`synchronise`, and `look_again` a second later, because answers may lag the streams by some blocks);
+* **an order that only the venue can tell of** (`ask_about_due_orders`): asked by cloid, never assumed;
+* **the audit** (`audit`, on a timer): fills, positions and cash against the venue's own. A difference that stays is
+  reported, and the position is taken from the venue.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +21,7 @@ import orjson
 
 from hlfast import clock
 from hlfast.core import events as ev
-from hlfast.errors import VenueReject
+from hlfast.errors import HlfastError, VenueReject
 from hlfast.types import OrderState
 
 if TYPE_CHECKING:
@@ -22,134 +29,280 @@ if TYPE_CHECKING:
     from hlfast.venues.hyperliquid.connector import HyperliquidConnector
 
 OVERLAP_MS = 5_000
-"""Fills are asked for from this long before the last known one: answers may lag the streams by some blocks."""
+"""Fills are asked for from this long before the last known one."""
+
+PAGE = 2_000
+"""Rows of one answer to `userFillsByTime`, at most."""
+
+LOOK_AGAIN_SECONDS = 1.0
 
 
-async def synchronise(hl: HyperliquidConnector) -> None:
-    """Read account state, fills and open orders; settle every live order. The stream's news are held back meanwhile."""
-    await read_account(hl)
-    since = max(hl.baseline_ms, hl.last_fill_ms - OVERLAP_MS)
-    fills, rows = await asyncio.gather(
-        hl.info.user_fills_by_time(hl.account, since), hl.info.frontend_open_orders(hl.account)
-    )
-    _feed_fills(hl, fills)
-    _feed_rows(hl, [_as_row(row, "open", row["timestamp"]) for row in rows])
-    resting = {row.get("cloid") for row in rows} | {row["oid"] for row in rows}
-    for order in [*hl.orders, *hl.tracker.external_orders]:
-        if order.cloid in resting or order.exchange_order_id in resting:
-            hl.tracker.resolve(order)
-        else:
-            await ask_about(hl, order)
+class Recovery:
+    """One connector's bookkeeping of what it has agreed with the venue."""
 
+    def __init__(self, hl: HyperliquidConnector) -> None:
+        self._hl = hl
+        self.baseline_ms = 0
+        """Block time of the account's first state; fills up to then are contained in it."""
+        self.last_fill_ms = 0
+        self.recovered_fills = 0
+        self.recovered_orders = 0
+        self._audited_ms = 0
+        self._burnt_nonces: set[int] = set()
+        self._questions: dict[str, tuple[int, int]] = {}
 
-async def read_account(hl: HyperliquidConnector) -> None:
-    """Positions and balances. The first reading starts the ledger and the positions; later ones only refresh."""
-    perp, spot = await asyncio.gather(
-        hl.info.clearinghouse_state(hl.account), hl.info.spot_clearinghouse_state(hl.account)
-    )
-    if not hl.own_ledger.started:
-        positions: dict[str, Decimal] = {}
+    # -- a connection -----------------------------------------------------------------------------------------------
+    async def synchronise(self) -> None:
+        """Read account state, fills and open orders; settle every live order. The stream's news are held back meanwhile."""
+        hl = self._hl
+        await self.read_account()
+        await self._read_fills(self._since())
+        resting = await self._read_open_orders()
+        await self._apply_policy_for_foreign_orders()
+        for order in [*hl.orders, *hl.tracker.external_orders]:
+            if order.cloid in resting or order.exchange_order_id in resting:
+                hl.tracker.resolve(order)
+            else:
+                await self.ask_about(order)
+
+    async def _apply_policy_for_foreign_orders(self) -> None:
+        """What to do about resting orders that were not placed here: `Settings.foreign_orders`."""
+        hl = self._hl
+        foreign = hl.tracker.external_orders
+        if not foreign or hl.settings.foreign_orders == "adopt":
+            return
+        for order in foreign:
+            hl.tell("foreign_order", f"an order that was not placed here rests on the account: {order!r}")
+        if hl.settings.foreign_orders == "cancel":
+            hl.entry.cancel_many(foreign)
+
+    async def look_again(self) -> None:
+        """The same record once more: what the first answers did not have yet. Nothing is held back any more."""
+        hl = self._hl
+        await self._read_fills(self._since())
+        resting = await self._read_open_orders()
+        for order in hl.orders:
+            if order.was_created and order.cloid not in resting and order.exchange_order_id not in resting:
+                await self.ask_about(order)
+
+    def _since(self) -> int:
+        return max(self.baseline_ms, self.last_fill_ms - OVERLAP_MS)
+
+    async def _read_fills(self, since_ms: int) -> int:
+        """Every fill from `since_ms` on, through the dedupe; returns how many were new."""
+        hl = self._hl
+        before = hl.tracker.counters["fills"]
+        async for page in self.fill_pages(since_ms):
+            frame = {"channel": "userFills", "data": {"isSnapshot": True, "user": hl.account, "fills": page}}
+            with hl.stream.passing():
+                hl.feed_account(orjson.dumps(frame))
+        new: int = hl.tracker.counters["fills"] - before
+        self.recovered_fills += new
+        return new
+
+    async def fill_pages(self, since_ms: int, until_ms: int | None = None) -> AsyncIterator[list[dict[str, Any]]]:
+        """Pages of the account's fills from `since_ms` on, oldest first, without a gap or a repeat.
+
+        An answer has at most 2000 rows and its bounds are inclusive: the next page begins in the last row's millisecond,
+        and what was seen of that is left out by identity.
+        """
+        edge: set[tuple[Any, ...]] = set()
+        while True:
+            rows = await self._hl.info.user_fills_by_time(self._hl.account, since_ms, until_ms)
+            fresh = [row for row in rows if _identity(row) not in edge]
+            if fresh:
+                yield fresh
+            if len(rows) < PAGE:
+                return
+            last_ms = int(rows[-1]["time"])
+            if last_ms == since_ms and not fresh:
+                # More fills in one millisecond than an answer holds: the rest of it cannot be asked for.
+                self._hl.tell("fills_unreachable", f"over {PAGE} fills at {last_ms} ms: some cannot be read back")
+                last_ms += 1
+            edge = {_identity(row) for row in rows if int(row["time"]) == last_ms}
+            since_ms = last_ms
+
+    async def _read_open_orders(self) -> set[Any]:
+        """Feed the rows of what rests; returns the cloids and ids of it."""
+        hl = self._hl
+        rows = await hl.info.frontend_open_orders(hl.account)
+        states = {order.client_order_id: order.state for order in hl.orders}
+        self._feed_rows([_as_row(row, "open", row["timestamp"]) for row in rows])
+        self.recovered_orders += sum(
+            1 for order in hl.orders if states.get(order.client_order_id, order.state) is not order.state
+        )
+        return {row.get("cloid") for row in rows} | {row["oid"] for row in rows}
+
+    async def read_account(self) -> dict[str, Any]:
+        """Positions and balances. The first reading starts the ledger and the positions; later ones only verify."""
+        hl = self._hl
+        perp, spot = await asyncio.gather(
+            hl.info.clearinghouse_state(hl.account), hl.info.spot_clearinghouse_state(hl.account)
+        )
+        if not hl.own_ledger.started:
+            self._start_from(perp, spot)
         for entry in perp["assetPositions"]:
             position = entry["position"]
-            size = Decimal(position["szi"])
-            positions[position["coin"]] = size
-            rule = hl.rule_for(position["coin"])
-            if size and rule is not None:
-                hl.position_book.start(rule.coin, rule.sz_decimals, size, Decimal(position["entryPx"] or "0"))
-        hl.own_ledger.start(
-            Decimal(perp["marginSummary"]["totalRawUsd"]),
-            positions,
-            {row["coin"]: Decimal(row["total"]) for row in spot["balances"]},
-        )
-        hl.baseline_ms = int(perp["time"])
-    balances: dict[str, Any] = {row["coin"]: {"total": row["total"], "hold": row["hold"]} for row in spot["balances"]}
-    balances["perp"] = {
-        "account_value": perp["marginSummary"]["accountValue"],
-        "withdrawable": perp["withdrawable"],
-    }
-    changed = balances != hl.balances
-    hl.set_balances(balances)
-    if changed:
-        hl.bus.emit(
-            ev.BalanceUpdate(
-                asset="USDC",
-                available=Decimal(perp["withdrawable"]),
-                total=Decimal(perp["marginSummary"]["accountValue"]),
-                time_ms=int(perp["time"]),
-                recv_ns=clock.epoch_ns(),
+            hl.position_book.set_account_view(
+                position["coin"],
+                leverage=int(position["leverage"]["value"]),
+                margin=position["marginUsed"],
+                liquidation_price=position["liquidationPx"],
             )
-        )
+        hl.set_balances(perp, spot)
+        return perp
 
+    def _start_from(self, perp: dict[str, Any], spot: dict[str, Any]) -> None:
+        hl = self._hl
+        positions: dict[str, Decimal] = {}
+        for coin, size, entry in _positions(perp):
+            positions[coin] = size
+            rule = hl.rule_for(coin)
+            if rule is not None:
+                hl.position_book.start(rule.coin, rule.sz_decimals, size, entry)
+        cash = Decimal(perp["marginSummary"]["totalRawUsd"])
+        hl.own_ledger.start(cash, positions, {row["coin"]: Decimal(row["total"]) for row in spot["balances"]})
+        self.baseline_ms = self._audited_ms = int(perp["time"])
 
-async def ask_about(hl: HyperliquidConnector, order: InFlightOrder) -> None:
-    """Ask the venue for one order, and apply what it says.
+    # -- an order that only the venue can tell of -------------------------------------------------------------------
+    def ask_about_due_orders(self, now_ns: int) -> None:
+        """Ask the venue about each order that only it can tell of: at once, then at growing intervals."""
+        due = self._hl.tracker.orders_to_ask_about
+        for gone in self._questions.keys() - {order.client_order_id for order in due}:
+            del self._questions[gone]
+        for order in due:
+            at, times = self._questions.get(order.client_order_id, (0, 0))
+            if now_ns >= at:
+                wait = 500_000_000 if times < 10 else 5_000_000_000
+                self._questions[order.client_order_id] = (now_ns + wait, times + 1)
+                self._hl.spawn(self._settle(order))
 
-    One "unknown" proves nothing (G9). An order that was sent and never acknowledged has its nonce burnt by a `noop`:
-    if the venue takes the noop, the order can never execute; if it calls the nonce a duplicate, the order's action was
-    admitted, and only a refusal before its record explains that there is none. Either way three answers over at least
-    a second end the question.
-    """
-    handle = order.cloid or order.exchange_order_id
-    if handle is None:
-        hl.tracker.resolve(order)
-        return
-    answer = await hl.info.order_status(hl.account, handle)
-    if answer.get("status") == "order":
-        found = answer["order"]
-        await _fills_of(hl, order)
-        with hl.stream.passing():
-            _feed_rows(hl, [_as_row(found["order"], found["status"], found["statusTimestamp"])])
-        if found["status"] in ("open", "triggered") and order.state is OrderState.PENDING_CANCEL and order.unresolved:
+    async def _settle(self, order: InFlightOrder) -> None:
+        with contextlib.suppress(HlfastError, asyncio.TimeoutError):
+            await self.ask_about(order)
+
+    async def ask_about(self, order: InFlightOrder) -> None:
+        """Ask the venue for one order, and apply what it says.
+
+        One "unknown" proves nothing (G9). An order that was sent and never acknowledged has its nonce burnt by a `noop`:
+        if the venue takes the noop, the order can never execute; if it calls the nonce a duplicate, the order's action
+        was admitted, and only a refusal before its record explains that there is none. Either way three answers over at
+        least a second end the question.
+        """
+        hl = self._hl
+        handle = order.cloid or order.exchange_order_id
+        if handle is None:
+            hl.tracker.resolve(order)
+            return
+        answer = await hl.info.order_status(hl.account, handle)
+        if answer.get("status") == "order":
+            await self._apply_answer(order, answer["order"])
+            return
+        times = hl.tracker.process_order_not_found(order.client_order_id, await self._is_burnt(order))
+        if times == 1:
+            hl.tell(
+                "order_not_found",
+                f"the venue does not know {order.client_order_id} (cloid {order.cloid}) yet; still asking",
+            )
+
+    async def _apply_answer(self, order: InFlightOrder, found: dict[str, Any]) -> None:
+        hl = self._hl
+        before = order.state
+        await self._read_fills(max(self.baseline_ms, order.created_ns // 1_000_000 - OVERLAP_MS))
+        self._feed_rows([_as_row(found["order"], found["status"], found["statusTimestamp"])])
+        if found["status"] in ("open", "triggered") and order.unresolved and order.state is OrderState.PENDING_CANCEL:
             hl.tracker.cancel_refused(order, "the venue shows the order live after the cancel had no known outcome")
         if found["status"] == "open" and order.modify_pending and found["order"]["oid"] == order.exchange_order_id:
             hl.tracker.modify_refused(
                 order, "the venue shows the order as it was after the modify had no known outcome"
             )
+        if order.state is not before:
+            self.recovered_orders += 1
         hl.tracker.resolve(order)
-        return
-    times = hl.tracker.process_order_not_found(order.client_order_id, await _is_burnt(hl, order))
-    if times == 1:
-        hl.bus.emit(
-            ev.ConnectorError(
-                code="order_not_found",
-                text=f"the venue does not know {order.client_order_id} (cloid {order.cloid}) yet; still asking",
-                recv_ns=clock.epoch_ns(),
-            )
-        )
 
+    async def _is_burnt(self, order: InFlightOrder) -> bool:
+        """True if nothing that was sent for the order can execute any more."""
+        if not order.nonce or order.is_external:
+            return True  # never sent from here: the venue's word is all there is
+        return await self.burn(order.nonce) is not None
 
-async def _is_burnt(hl: HyperliquidConnector, order: InFlightOrder) -> bool:
-    """True if nothing that was sent for the order can execute any more."""
-    if not order.nonce or order.is_external:
-        return True  # never sent from here: the venue's word is all there is
-    if order.nonce in hl.burnt_nonces:
+    async def burn(self, nonce: int) -> bool | None:
+        """Use `nonce` up. True: its action can never execute. False: its action was admitted. None: not known yet."""
+        if nonce in self._burnt_nonces:
+            return True
+        try:
+            await self._hl.entry.act({"type": "noop"}, nonce)
+        except VenueReject as refused:
+            return False if refused.code == "nonce_duplicate" else None
+        self._burnt_nonces.add(nonce)
         return True
-    try:
-        await hl.entry.act({"type": "noop"}, order.nonce)
-    except VenueReject as refused:
-        if refused.code != "nonce_duplicate":
-            return False
-    hl.burnt_nonces.add(order.nonce)
-    return True
+
+    # -- the audit --------------------------------------------------------------------------------------------------
+    async def audit(self) -> list[str]:
+        """Compare fills, positions and cash with the venue's record; report and mend what differs. Returns the differences.
+
+        Costs about 25 of the minute's 1200 weight. News may be under way, so a position counts as different only if it
+        is so twice, a second apart, with no fill between.
+        """
+        hl = self._hl
+        found: list[str] = []
+        began_ms = self.last_fill_ms
+        missed = await self._read_fills(max(self.baseline_ms, self._audited_ms - OVERLAP_MS))
+        if missed:
+            found.append(f"{missed} fills that no stream had told of")
+            hl.tell("fill_missed", f"the audit found {missed} fills that no stream had told of; they are booked")
+        self._audited_ms = max(self._audited_ms, began_ms)
+        different = self._different_positions(await self.read_account())
+        if different:
+            fills = hl.tracker.counters["fills"]
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            again = self._different_positions(await self.read_account())
+            if hl.tracker.counters["fills"] == fills:
+                found += [
+                    self._take_over(coin, *again[coin]) for coin in different if again.get(coin) == different[coin]
+                ]
+        return found
+
+    def _different_positions(self, perp: dict[str, Any]) -> dict[str, tuple[Decimal, Decimal]]:
+        """Coin → (the venue's signed size, its entry price), where it is not what the own fills make of it."""
+        theirs = {coin: (size, entry) for coin, size, entry in _positions(perp)}
+        ours = {coin: p.signed_size for coin, p in self._hl.positions.items()}
+        nothing = (Decimal(0), Decimal(0))
+        return {
+            coin: theirs.get(coin, nothing)
+            for coin in theirs.keys() | ours.keys()
+            if theirs.get(coin, nothing)[0] != ours.get(coin, 0) and self._hl.rule_for(coin) is not None
+        }
+
+    def _take_over(self, coin: str, size: Decimal, entry: Decimal) -> str:
+        hl = self._hl
+        rule = hl.rule_for(coin)
+        assert rule is not None
+        held = hl.positions.get(coin)
+        text = f"{coin}: the venue holds {size}, the own fills make {held.signed_size if held else 0}"
+        hl.tell("position_mismatch", f"{text}; the venue's position is taken over")
+        hl.position_book.reset(coin, rule.sz_decimals, size, entry)
+        hl.bus.emit(ev.PositionUpdate(coin=coin, position=hl.positions[coin], recv_ns=clock.epoch_ns()))
+        return text
+
+    # -- feeding ----------------------------------------------------------------------------------------------------
+    def _feed_rows(self, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            with self._hl.stream.passing():
+                self._hl.feed_account(orjson.dumps({"channel": "orderUpdates", "data": rows}))
 
 
-async def _fills_of(hl: HyperliquidConnector, order: InFlightOrder) -> None:
-    """Fills since the order was made, through the same dedupe as the stream's."""
-    since = max(hl.baseline_ms, order.created_ns // 1_000_000 - OVERLAP_MS)
-    _feed_fills(hl, await hl.info.user_fills_by_time(hl.account, since))
+def _identity(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["coin"], row["tid"], row["oid"], row["time"]
 
 
-def _feed_fills(hl: HyperliquidConnector, fills: list[dict[str, Any]]) -> None:
-    if fills:
-        frame = {"channel": "userFills", "data": {"isSnapshot": True, "user": hl.account, "fills": fills}}
-        with hl.stream.passing():
-            hl.feed_account(orjson.dumps(frame))
-
-
-def _feed_rows(hl: HyperliquidConnector, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        with hl.stream.passing():
-            hl.feed_account(orjson.dumps({"channel": "orderUpdates", "data": rows}))
+def _positions(perp: dict[str, Any]) -> list[tuple[str, Decimal, Decimal]]:
+    """(coin, signed size, entry price) of each open position of an account state."""
+    return [
+        (entry["position"]["coin"], Decimal(entry["position"]["szi"]), Decimal(entry["position"]["entryPx"] or "0"))
+        for entry in perp["assetPositions"]
+        if Decimal(entry["position"]["szi"])
+    ]
 
 
 def _as_row(order: dict[str, Any], status: str, time_ms: int) -> dict[str, Any]:

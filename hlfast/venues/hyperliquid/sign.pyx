@@ -197,10 +197,11 @@ def _prepare():
     memcpy(_envelope, <char*>envelope, 66)
 
 
-cdef inline void _write_u64(unsigned char* out, uint64_t value) noexcept nogil:
+cdef inline int _write_u64(unsigned char* out, uint64_t value) noexcept nogil:
     cdef int i
     for i in range(8):
         out[7 - i] = <unsigned char>((value >> (8 * i)) & 0xFF)
+    return 0
 
 
 cdef int _connection_id(

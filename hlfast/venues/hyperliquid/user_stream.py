@@ -85,13 +85,17 @@ class UserStream:
 
     # -- the router's sinks -----------------------------------------------------------------------------------------
     def order_sink(self, update: OrderUpdate) -> None:
-        if self._buffer is not None and not self._passing:
+        if self._passing:
+            self._on_order(update.as_recovered())
+        elif self._buffer is not None:
             self._buffer.append((update, None))
         else:
             self._on_order(update)
 
     def fill_sink(self, fill: TradeUpdate, is_snapshot: bool) -> None:
-        if self._buffer is not None and not self._passing:
+        if self._passing:
+            self._on_fill(fill.as_recovered(), is_snapshot)
+        elif self._buffer is not None:
             self._buffer.append((fill, is_snapshot))
         else:
             self._on_fill(fill, is_snapshot)

@@ -11,6 +11,9 @@ from libc.string cimport memcpy
 
 from hlfast.core.fixed cimport write_scaled
 
+cdef extern from "Python.h":
+    const char* PyUnicode_AsUTF8AndSize(object unicode, Py_ssize_t* size) except NULL
+
 import msgpack
 
 from hlfast.errors import ConfigError
@@ -104,13 +107,18 @@ def canonical(action):
     return out
 
 
+_pack = msgpack.Packer(use_bin_type=True).pack
+
+
 cdef int _check(object value, str where) except -1:
     """No float is ever packed: the venue takes numbers as text, and a float would hash differently."""
+    if type(value) is str or type(value) is bool or type(value) is int:
+        return 0
     if isinstance(value, float):
-        raise ConfigError(f"{where} is the float {value!r}; the venue takes decimal text: use float_to_wire({value!r})")
+        raise ConfigError(f"{where!r} of the action is the float {value!r}; the venue takes decimal text: use float_to_wire({value!r})")
     if isinstance(value, dict):
         for key, inner in value.items():
-            _check(inner, f"{where}.{key}")
+            _check(inner, key if isinstance(key, str) else where)
     elif isinstance(value, (list, tuple)):
         for inner in value:
             _check(inner, where)
@@ -120,7 +128,7 @@ cdef int _check(object value, str where) except -1:
 def encode_action(action):
     """The msgpack of an action in the venue's field order, as its hash takes it."""
     _check(action, "action")
-    return msgpack.packb(canonical(action), use_bin_type=True)
+    return _pack(canonical(action))
 
 
 # -- orders and cancels, from integers --------------------------------------------------------------------------------
@@ -402,19 +410,35 @@ cdef int tif_code(object tif) except -1:
 
 cdef int read_cloid(object cloid, char* out34) except -1:
     """Check and copy a cloid's text."""
-    if not is_cloid(cloid):
+    cdef const char* text = NULL
+    cdef Py_ssize_t n = 0
+    cdef int i
+    cdef unsigned char c
+    cdef bint zero = True, ok = isinstance(cloid, str)
+    if ok:
+        text = PyUnicode_AsUTF8AndSize(cloid, &n)
+        ok = n == 34 and text[0] == b"0" and text[1] == b"x"
+    if ok:
+        for i in range(2, 34):
+            c = text[i]
+            if c != 48:
+                zero = False
+            if not (48 <= c <= 57 or 97 <= c <= 102):
+                ok = False
+    if not ok or zero:
         raise ConfigError(f"a cloid is 0x and 32 lower-case hex digits (128 bits, not all zero), got {cloid!r}")
-    text = cloid.encode()
-    memcpy(out34, <char*>text, 34)
+    memcpy(out34, text, 34)
     return 0
 
 
 def is_cloid(cloid):
     """True for "0x" and 32 lower-case hex digits that are not all zero."""
-    return (
-        isinstance(cloid, str) and len(cloid) == 34 and cloid[:2] == "0x" and cloid.isascii()
-        and all(c in "0123456789abcdef" for c in cloid[2:]) and cloid != "0x" + "0" * 32
-    )
+    cdef char text[34]
+    try:
+        read_cloid(cloid, text)
+    except ConfigError:
+        return False
+    return True
 
 
 def encode_orders(orders):

@@ -1,0 +1,1 @@
+"""Single calls, looped: numbers, frames, signatures, the tracker, events."""

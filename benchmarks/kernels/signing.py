@@ -1,0 +1,87 @@
+"""Orders on the wire: msgpack and JSON, keccak, the L1 signature. The same bytes and the same signature on every side."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from random import Random
+from typing import Any
+
+import orjson
+
+from benchmarks.peers import module_of, plain, sdk
+from benchmarks.peers.floors import BARE_SIGN, bare_sign, nothing
+from benchmarks.peers.plain import Intent
+from benchmarks.registry import Arm, floor, kernel, ours, peer, times_floor
+from benchmarks.wire import BLOCK_MS, Feed
+from hlfast import Signer
+from hlfast.config import SIMULATOR_TEST_KEY
+from hlfast.core.trading_rule import TradingRule
+from hlfast.venues.hyperliquid.sign import action_hash, agent_digest, keccak256
+from hlfast.venues.hyperliquid.wire import encode_orders
+
+KEY = bytes.fromhex(SIMULATOR_TEST_KEY[2:])
+RULE = TradingRule("BTC", sz_decimals=5)
+
+
+def intents(count: int, seed: int = 5) -> list[Intent]:
+    """Orders for BTC on its grid, post-only, each with a cloid."""
+    random, feed = Random(seed), Feed(seed)
+    return [
+        Intent("BTC", 0, bool(at % 2), float(random.randint(60_000, 99_999)), random.randint(100, 99_999) / 1e5, "Alo", feed.cloid(), 5)
+        for at in range(count)
+    ]  # fmt: skip
+
+
+def encode(wanted: Intent) -> tuple[bytes, bytes]:
+    """(msgpack, JSON) by hlfast's writers, from the strategy's numbers."""
+    return encode_orders(
+        [
+            (
+                wanted.asset, wanted.is_buy, RULE.price_e8(wanted.px), RULE.lots(wanted.sz), 5, False, wanted.tif,
+                wanted.cloid,
+            )
+        ]
+    )  # fmt: skip
+
+
+def encode_plainly(wanted: Intent) -> tuple[bytes, bytes]:
+    action = plain.order_action([wanted])
+    return plain.packb(action), orjson.dumps(action)
+
+
+@kernel("encode_order", "one order: numbers → msgpack and JSON")
+def encode_order() -> list[Arm]:
+    wanted = [(one,) for one in intents(32)]
+
+    def read(result: tuple[bytes, bytes]) -> Any:
+        return result[0], orjson.loads(result[1])
+
+    arms = [ours(encode, wanted, read=read), peer("msgpack + orjson", encode_plainly, wanted, read=read)]
+    if sdk.is_installed():
+        arms.append(peer(sdk.NAME, sdk.encoder(), wanted, read=read))
+    return [*arms, floor("Python function, empty", nothing, wanted)]
+
+
+@kernel("keccak", "keccak256 of an order's msgpack (180 B)")
+def keccak() -> list[Arm]:
+    packed = [(encode(one)[0] + bytes(9),) for one in intents(32)]
+    arms = [ours(keccak256, packed), peer("pycryptodome", plain.by_pycryptodome(), packed)]
+    if module_of("safe-pysha3") is not None:
+        arms.append(peer("safe-pysha3", plain.keccak(), packed))
+    if module_of("eth-account") is not None:
+        arms.append(peer("eth-utils", import_module("eth_utils").keccak, packed))
+    return [*arms, floor("Python function, empty", nothing, packed)]
+
+
+@kernel("sign_order", "L1 signature of one order: dict → r, s, v", times_floor(1.15), times_floor(1.3))
+def sign_order() -> list[Arm]:
+    actions = [(plain.order_action([one]), BLOCK_MS + at) for at, one in enumerate(intents(8))]
+    digests = [(agent_digest(action_hash(action, nonce), True),) for action, nonce in actions]
+    arms = [
+        ours(Signer(KEY).sign_l1_action, actions),
+        peer("msgpack + keccak + coincurve", plain.OrderSigner(KEY, plain.keccak()).sign, actions),
+    ]
+    if sdk.is_installed():
+        arms.append(peer(sdk.NAME, sdk.signer(SIMULATOR_TEST_KEY), actions))
+        arms.append(peer(sdk.DEFAULT_INSTALL, sdk.natively(sdk.signer(SIMULATOR_TEST_KEY)), actions))
+    return [*arms, floor(BARE_SIGN, bare_sign(KEY), digests)]

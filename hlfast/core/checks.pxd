@@ -1,0 +1,19 @@
+from libc.stdint cimport int64_t
+
+from hlfast.core.in_flight_order cimport InFlightOrder
+from hlfast.core.order_book cimport OrderBook
+
+cdef class PreTradeChecks:
+    cdef readonly bint killed
+    cdef readonly str kill_reason
+    cdef readonly int64_t refused
+    cdef int64_t _max_order_value
+    cdef int64_t _max_position_value
+    cdef int64_t _max_open_orders
+    cdef int64_t _max_per_second
+    cdef int64_t _band_bps
+    cdef int64_t _tokens                     # of the order rate, in thousandths
+    cdef int64_t _refilled_ns
+    # Raises OrderDenied. position_lots: signed; resting_lots: on the order's side; book: OrderBook or None.
+    cdef int check(self, InFlightOrder order, int64_t position_lots, int64_t resting_lots, int64_t open_orders, object book, int64_t now_ns) except -1
+    cdef int _refuse(self, str text) except -1

@@ -1,0 +1,9 @@
+from hlfast.config import RiskLimits
+
+class PreTradeChecks:
+    killed: bool
+    kill_reason: str
+    refused: int
+    def __init__(self, limits: RiskLimits) -> None: ...
+    def kill(self, reason: str) -> None: ...
+    def resume(self) -> None: ...
