@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from hlfast import clock
 from hlfast.core import latency as _latency
@@ -28,6 +28,7 @@ from hlfast.core.updates import Trade
 from hlfast.types import ConnectorType, Number, OrderParams, OrderType, PositionAction, TradeType, Trigger
 
 Unsubscribe = Callable[[], None]
+_Connector = TypeVar("_Connector", bound="ConnectorBase")
 
 
 class ConnectorBase(ABC):
@@ -241,7 +242,7 @@ class ConnectorBase(ABC):
         """Per stage: count and percentiles in nanoseconds, of the whole process."""
         return _latency.summary()
 
-    async def __aenter__(self) -> ConnectorBase:
+    async def __aenter__(self: _Connector) -> _Connector:
         try:
             await self.initialize()
             await self.connect()
