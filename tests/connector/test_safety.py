@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from decimal import Decimal
 
 import pytest
@@ -240,7 +241,7 @@ def test_a_second_process_with_the_same_signer_is_refused(tmp_path):
         f"SignerLock.take(n, {signer!r}, pathlib.Path(sys.argv[1]))\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
-    environment = {"PYTHONPATH": _where_hlfast_is(), "PATH": ""}
+    environment = {**os.environ, "PYTHONPATH": _where_hlfast_is()}
     ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
     assert ran.returncode and "another process (pid" in ran.stderr and SIMULATOR_TEST_KEY[2:] not in ran.stderr
     lock.release()

@@ -41,3 +41,39 @@ def test_orders_stop_before_the_reserve_of_the_cancels():
         budget.check_order(1, 5_000)
     budget.check_order(1, 66_000)
     assert budget.spent_on == {"order": 1100}
+
+
+def test_a_429_silences_orders_and_queries_but_not_cancels():
+    """Back-off doubles with each refusal and starts anew after a quiet minute; L92: a 429 is never evidence."""
+    budget = limits.Limits()
+    now = 1_000_000
+    budget.note_429(now)
+    budget.note_429(now + 1)
+    for check in (lambda: budget.check_order(1, now + 1_999), lambda: budget.check_query(now + 1_999)):
+        with pytest.raises(NotReady, match="nothing but cancels"):
+            check()
+    budget.spend("cancel", 1, now + 1_000, 1)
+    assert budget.check_order(1, now + 2_000) == 0
+    budget.note_429(now + 2_500)
+    with pytest.raises(NotReady):
+        budget.check_order(1, now + 6_000)
+    budget.check_order(1, now + 6_500)
+    budget.note_429(now + 200_000)
+    assert budget.check_order(1, now + 202_000) == 0 and budget.refusals == 4
+
+
+def test_the_accounts_requests_are_forecast_and_orders_stop_before_cancels():
+    """L99: the cap is 10,000 and one for each USDC; cancels have a larger one."""
+    budget = limits.Limits()
+    assert budget.report(0)["orders_stop_in_minutes"] is None
+    budget.set_address(9_900, 10_000)
+    budget.spend("order", 1, 60_000, 50)
+    report = budget.report(61_000)
+    assert (report["address_used"], report["requests_a_minute"]) == (9_950, 50)
+    assert report["orders_stop_in_minutes"] == 1.0 and report["cancels_stop_in_minutes"] == (20_000 - 9_950) / 50
+    with pytest.raises(NotReady, match="9950 of 10000"):
+        budget.check_order(51, 61_000)
+    budget.trade(0.6)
+    budget.trade(0.6)
+    assert budget.address_cap == 10_001
+    assert budget.check_order(51, 61_000) == 0

@@ -285,6 +285,7 @@ class HyperliquidConnector(ConnectorBase):
             "watched": self.market.coins,
             "live_orders": self.tracker.active_order_count,
             "unresolved": [order.client_order_id for order in self.orders if order.unresolved],
+            "limits": self.limits.report(clock.wall_clock_ms()),
             "counters": self.counters,
         }
 
@@ -621,6 +622,7 @@ class HyperliquidConnector(ConnectorBase):
     def _book(self, fill: TradeUpdate) -> ev.PositionUpdate | None:
         """Cash, fees and position move with every new fill, before its events are told."""
         self.recovery.last_fill_ms = max(self.recovery.last_fill_ms, fill.time_ms)
+        self.limits.trade(float(fill.quote_amount))
         rule = self.rule_for(fill.coin)
         if rule is not None and not rule.is_perpetual:
             base, quote = self._meta().tokens_of(fill.coin)

@@ -102,10 +102,13 @@ cdef class Limits:
         self.messages = Window(MESSAGES_PER_MINUTE)
         self.cancel_reserve = cancel_reserve
         self.spent_on = {}
+        self._requests = Window(0)
 
     cpdef int check_order(self, int64_t items, int64_t now_ms) except -1:
         """Raise `NotReady` if an order action of `items` would use up what is kept for cancels."""
         cdef int64_t left = self.weight.rest(now_ms)
+        if now_ms < self.blocked_until_ms:
+            self.check_query(now_ms)
         if left - 1 - items // 40 < self.cancel_reserve:
             raise NotReady(
                 f"the venue's request budget is nearly used up ({left} of {self.weight.limit} left this minute, "
@@ -117,12 +120,72 @@ cdef class Limits:
                 f"the venue's message budget is nearly used up ({left} of {self.messages.limit} left this minute, "
                 f"{self.cancel_reserve} kept for cancels); send fewer messages or batch orders"
             )
+        if self.address_cap and self.address_used + items > self.address_cap:
+            raise NotReady(
+                f"the account's requests are used up ({self.address_used} of {self.address_cap}: 10,000 and one for each USDC "
+                "traded); trade, or buy more with reserveRequestWeight. Cancels still go out"
+            )
         return 0
+
+    cpdef int check_query(self, int64_t now_ms) except -1:
+        """Raise `NotReady` while the venue has asked for silence with a 429. Cancels are not held back."""
+        if now_ms < self.blocked_until_ms:
+            raise NotReady(
+                f"the venue answered 429 (too many requests); nothing but cancels is sent for another "
+                f"{(self.blocked_until_ms - now_ms) / 1000:.1f} s"
+            )
+        return 0
+
+    def note_429(self, int64_t now_ms):
+        """The venue refused a request for its weight: silence for 2 s, doubling with each further one up to a minute."""
+        if now_ms >= self.blocked_until_ms:
+            self._silence_ms = min(max(2 * self._silence_ms, 2_000), 60_000) if now_ms - self.blocked_until_ms < 60_000 else 2_000
+            self.blocked_until_ms = now_ms + self._silence_ms
+        self.refusals += 1
 
     cpdef int spend(self, str what, int64_t weight, int64_t now_ms, int64_t items=0) except -1:
         """Count one message of `weight`; `items` counts against the address's budget."""
         self.weight.take(weight, now_ms)
         self.messages.take(1, now_ms)
         self.spent_on[what] = self.spent_on.get(what, 0) + weight
-        self.address_requests += items
+        if items:
+            self.address_used += items
+            self._requests.take(items, now_ms)
         return 0
+
+    def set_address(self, int64_t used, int64_t cap):
+        """What the venue says of the account's requests (`userRateLimit`)."""
+        self.address_used = used
+        self.address_cap = cap
+
+    def trade(self, double quote):
+        """The account traded so much: its cap grows by one request a USDC."""
+        if self.address_cap:
+            self._traded += quote
+            self.address_cap += <int64_t>self._traded
+            self._traded -= <int64_t>self._traded
+
+    @property
+    def cancel_cap(self):
+        """Requests up to which cancels still go out: min(cap + 100,000, 2 x cap)."""
+        return min(self.address_cap + 100_000, 2 * self.address_cap)
+
+    def report(self, int64_t now_ms):
+        """What is used and left, who spent it, and in how many minutes orders and cancels stop at the present rate."""
+        self._requests._advance(now_ms)
+        rate = self._requests.used
+
+        def minutes(cap):
+            return None if not rate or not self.address_cap else max(0.0, (cap - self.address_used) / rate)
+
+        return {
+            "weight_left": self.weight.rest(now_ms),
+            "messages_left": self.messages.rest(now_ms),
+            "address_used": self.address_used,
+            "address_cap": self.address_cap,
+            "requests_a_minute": rate,
+            "orders_stop_in_minutes": minutes(self.address_cap),
+            "cancels_stop_in_minutes": minutes(self.cancel_cap),
+            "refused_with_429": self.refusals,
+            "spent_on": dict(self.spent_on),
+        }

@@ -209,6 +209,8 @@ cdef class OrderEntry:
             self.stray_answers += 1
             return
         latency.record(latency.ACK, mono_ns() - request.sent_ns)
+        if reply.kind == "error" and reply.text.startswith("429"):
+            self.limits.note_429(wall_ms())
         self._close_request(request)
         if request.kind == R_CALL:
             if not request.future.done():
@@ -789,6 +791,7 @@ cdef class OrderEntry:
     async def ask(self, payload):
         """A query over the socket: its value. Raises `NotReady` without a connection, `UnknownOutcome` without an answer."""
         kind = payload.get("type")
+        self.limits.check_query(wall_ms())
         reply = await self._call({"type": "info", "payload": payload}, f"the query {kind!r}")
         rows = len(reply.data) if isinstance(reply.data, list) else 0
         self.limits.spend(f"query {kind}", query_weight(kind, rows), wall_ms())

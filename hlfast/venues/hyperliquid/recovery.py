@@ -55,6 +55,9 @@ class Recovery:
     async def synchronise(self) -> None:
         """Read account state, fills and open orders; settle every live order. The stream's news are held back meanwhile."""
         hl = self._hl
+        if not hl.limits.address_cap:
+            budget = await hl.info.user_rate_limit(hl.account)
+            hl.limits.set_address(int(budget["nRequestsUsed"]), int(budget["nRequestsCap"]))
         await self.read_account()
         await self._read_fills(self._since())
         resting = await self._read_open_orders()
