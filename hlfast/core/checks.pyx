@@ -75,7 +75,7 @@ cdef class PreTradeChecks:
                     f"{order.coin}: the price {order.price} goes more than {self._band_bps} bps through the best opposite price "
                     f"{scaled_to_decimal(best, 8)}")
         if self._max_per_second:
-            gained = (now_ns - self._refilled_ns) * self._max_per_second // 1000000
+            gained = min(now_ns - self._refilled_ns, 1000000000) * self._max_per_second // 1000000  # a second fills it
             if gained > 0:
                 self._refilled_ns = now_ns
                 self._tokens = min(self._tokens + gained, self._max_per_second * 1000)

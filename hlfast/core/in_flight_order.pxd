@@ -80,6 +80,8 @@ cdef class InFlightOrder:
     cdef int64_t new_leg_lots
     cdef bint leg_cancelled                  # the old leg's cancel has come, ahead of the modify's outcome
     cdef int64_t leg_cancel_ms
+    cdef int64_t leg_cancel_lots
+    cdef int64_t leg_cancel_orig
     cdef int64_t counted_lots                # what the tracker's sums of resting orders hold of it
     cdef int not_found
     cdef int64_t not_found_since_ns

@@ -551,6 +551,7 @@ cdef class ClientOrderTracker:
             return 0
         o.end_emitted = True
         o.unresolved = False
+        o.modify_pending = False
         if o.held >= 0:
             o.held = -1
             self._held.pop(o.client_order_id, None)
@@ -604,7 +605,9 @@ cdef class ClientOrderTracker:
                 self._late += 1  # a new leg that the venue refused: the answer to the modify tells what that means
                 return o
             if update.oid:
-                if update.oid > o.oid > 0 and update.new_state == S_OPEN and update.px_e8 > 0 and update.orig_lots > 0:
+                if is_finished(o.state_):
+                    pass  # it ended; a leg that comes up later is told as an anomaly below
+                elif update.oid > o.oid > 0 and update.new_state == S_OPEN and update.px_e8 > 0 and update.orig_lots > 0:
                     # A new leg under the order's cloid: its modify, or one sent by somebody else with the same key.
                     o.new_px_e8, o.new_leg_lots = update.px_e8, update.orig_lots
                     self._modified(o, update.oid, update.time_ms, recv_ns, update.recovered, out)
@@ -617,6 +620,7 @@ cdef class ClientOrderTracker:
                 # The cancel of the leg that the modify replaces, or the end of the order: its outcome will tell.
                 o.leg_cancelled = True
                 o.leg_cancel_ms = update.time_ms
+                o.leg_cancel_lots, o.leg_cancel_orig = update.lots, update.orig_lots
             elif update.new_state < 0 or update.new_state > S_EXPIRED:
                 self._unknown_status += 1
                 self._ask(o)
@@ -656,7 +660,7 @@ cdef class ClientOrderTracker:
                 name = f"{fill.oid}" if fill.oid else fill.cloid if fill.cloid is not None else f"{fill.coin}-{fill.tid}-{fill.time_ms}"
                 o = self._adopt(name, fill.coin, fill.is_buy, 0, 0, fill.sz_decimals, fill.cloid, fill.oid, recv_ns)
             lots = lots_in(fill, o.sz_decimals)
-            if o.modify_pending and fill.oid > o.oid:
+            if o.modify_pending and fill.oid > o.oid and not is_finished(o.state_):
                 self._modified(o, fill.oid, fill.time_ms, recv_ns, fill.recovered, out)
             self._fill_keys.add(key)
             self._fill_order.append(key)
@@ -832,7 +836,9 @@ cdef class ClientOrderTracker:
                 # The venue has been asked and shows no newer leg: the cancel was the order's end.
                 order.modify_pending = False
                 order.leg_cancelled = False
-                self._apply(order, S_CANCELLED, order.leg_cancel_ms, _now_ns(), "", True, -1, -1, None, True, out)
+                self._apply(
+                    order, S_CANCELLED, order.leg_cancel_ms, _now_ns(), "", True, order.leg_cancel_lots, order.leg_cancel_orig,
+                    None, True, out)
                 self._emit(out)
             self._due.pop(order.client_order_id, None)
         finally:
@@ -917,6 +923,8 @@ cdef class ClientOrderTracker:
         self._enter()
         try:
             gone = order.leg_cancelled or old_is_gone
+            if not order.leg_cancelled:
+                order.leg_cancel_ms, order.leg_cancel_lots, order.leg_cancel_orig = 0, -1, -1
             order.modify_pending = False
             order.leg_cancelled = False
             if not order.end_emitted:
@@ -926,7 +934,9 @@ cdef class ClientOrderTracker:
                 event.reason = reason
                 out.append(event)
             if gone:
-                self._apply(order, S_CANCELLED, order.leg_cancel_ms, when, "", False, -1, -1, None, True, out)
+                self._apply(
+                    order, S_CANCELLED, order.leg_cancel_ms, when, "", False, order.leg_cancel_lots, order.leg_cancel_orig, None,
+                    True, out)
             self._emit(out)
         finally:
             self._leave()

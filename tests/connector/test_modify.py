@@ -169,11 +169,11 @@ def test_a_modify_that_lost_the_old_order_ends_it():
         tracker, order, told = tracked()
         assert tracker.request_modify(order, 101 * 10**8, 1200)
         if early:
-            NEWS["cancel of the old"](tracker, order)
+            tracker.process_order_update(row(order, 10, S.CANCELLED, "canceled", 100, 1000, 1000))
             assert order.state is S.OPEN, "the outcome will tell what the cancel meant"
         tracker.modify_refused(order, "Error placing new order during modify: ...", True)
         if not early:
-            NEWS["cancel of the old"](tracker, order)
+            tracker.process_order_update(row(order, 10, S.CANCELLED, "canceled", 100, 1000, 1000))
         assert order.state is S.CANCELLED
         assert [type(e).__name__ for e in told] == ["OrderCreated", "OrderModifyRejected", "OrderCancelled"]
 
@@ -182,7 +182,7 @@ def test_a_cancel_without_a_new_leg_is_the_end_once_the_venue_has_been_asked():
     tracker, order, told = tracked()
     tracker.request_modify(order, 101 * 10**8, 1200)
     tracker.mark_unresolved(order)
-    NEWS["cancel of the old"](tracker, order)
+    tracker.process_order_update(row(order, 10, S.CANCELLED, "canceled", 100, 1000, 1000))
     assert order.state is S.OPEN
     tracker.resolve(order)
     assert order.state is S.CANCELLED and [type(e).__name__ for e in told] == ["OrderCreated", "OrderCancelled"]
