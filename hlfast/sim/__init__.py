@@ -7,15 +7,25 @@
 It speaks the venue's envelopes and texts, verifies each signature from the parsed action, matches by price and time in
 blocks, keeps exact money, and has background traders so that books move. The files, in the order in which data flows:
 
-    shapes, verify, signers, keys    what a request must look like, who signed it, nonces, agents, test keys
-    server                           sockets, blocks by the clock, `/sim/*`         streams   subscriptions and frames
-    exchange, actions                state and blocks; what each action does        info      every query
-    execution, matching, account     checks and fills; the book; money              markets   what is traded
-    block, rows, truth, numbers      what a block did; wire rows; the record        traders   the background
+    server, listener, process, admin   sockets and blocks; the port; a process of its own; `/sim/*`
+    requests, weights, faults          what comes in, what it may cost, what goes wrong with it on request
+    shapes, verify, signers, keys      what a request must look like, who signed it, nonces, agents, test keys
+    exchange, actions, budget          state and blocks; what each action does; what an address may ask
+    execution, checks, matching        an order's way; why it is refused; the books
+    account, margin, fees              positions and cash; liquidation; what a fill costs
+    funding, funding_rate, marks       money by the hour; the prices that it and triggers go by       triggers   stops
+    universe, markets                  what is traded     traders, house, replay   who else trades: drawn, by hand, recorded
+    block, rows, info, streams         what a block did; wire rows; queries; subscriptions and frames
+    links, pace                        where answers go; what time it is
+    state, snapshot, truth, explain    inputs that outlive a restart; the record; why a signature names nobody
+    numbers                            exact decimals
 """
 
 from hlfast.sim.exchange import Exchange
+from hlfast.sim.faults import Fault, Faults
 from hlfast.sim.keys import FUNDED_ACCOUNTS
-from hlfast.sim.server import SimExchange, serve
+from hlfast.sim.process import serve
+from hlfast.sim.server import SimExchange
+from hlfast.sim.weights import Caps
 
-__all__ = ["FUNDED_ACCOUNTS", "Exchange", "SimExchange", "serve"]
+__all__ = ["FUNDED_ACCOUNTS", "Caps", "Exchange", "Fault", "Faults", "SimExchange", "serve"]

@@ -10,14 +10,14 @@ To add an action: write its handler, add it to HANDLERS (its shape is already in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hlfast.sim.account import Account
 from hlfast.sim.execution import NEVER_PLACED, Ticket
-from hlfast.sim.markets import SPOT_ASSETS, TOKENS, USDC, dollars
-from hlfast.sim.matching import Book, Order
+from hlfast.sim.markets import SPOT_ASSETS, USD, dollars
+from hlfast.sim.matching import Book, Order, Trigger
 from hlfast.sim.numbers import scaled, text
 from hlfast.sim.shapes import Malformed, dec
 from hlfast.sim.signers import DAY_MS
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MAX_ITEMS = 200
 SCHEDULE_NOTICE_MS = 5_000
 SCHEDULES_PER_DAY = 10
+REQUEST_PRICE_E8 = 50_000
+"""What reserving one request costs: 0.0005 USDC."""
 
 FIRST, CANCELS, TAKERS = 0, 1, 2
 """The order inside a block: what sends no GTC or IOC, then cancels, then actions with at least one GTC or IOC."""
@@ -72,67 +74,98 @@ DEFAULT = {"type": "default"}
 # -- orders ----------------------------------------------------------------------------------------------------------
 
 
-def read_order(exchange: Exchange, wire: dict[str, Any]) -> Ticket:
+def read_order(exchange: Exchange, wire: dict[str, Any], grouping: Any = "na") -> Ticket:
     """The pre-validation of one order."""
     book = _book(exchange, wire["a"])
     market = book.market
-    if "trigger" in wire["t"]:
-        raise Refused("Trigger orders are not simulated yet: send limit orders.")
     px_e8, lots = scaled(wire["p"], 8), scaled(wire["s"], market.sz_decimals)
+    trigger = _read_trigger(wire)
     if px_e8 is None or px_e8 <= 0:
         raise Invalid("Order has invalid price.")
     if lots is None or lots < 0:
         raise Invalid("Order has invalid size.")
-    if lots == 0:
+    if lots == 0 and not (trigger is not None and grouping == "positionTpsl"):
         raise Invalid("Order has zero size.")
     if market.is_delisted:
         raise Invalid("Trading is halted.")
     if market.is_spot and wire["r"]:
         raise Invalid("Reduce-only is invalid for spot trading.")
-    tif = wire["t"]["limit"]["tif"]
+    if trigger is not None and not wire["r"] and not market.is_spot:
+        raise Invalid("Trigger order is not reduce only.")
+    tif = "" if trigger is not None else wire["t"]["limit"]["tif"]
     if tif == "LiquidationMarket":
         raise Invalid("Invalid TIF")
+    if tif != "Alo" and exchange.time_ms < exchange.post_only_until_ms:
+        raise Invalid("Only post-only orders allowed immediately after network upgrade")
     if abs(px_e8 - book.mark_e8) * 100 > 95 * book.mark_e8:
         raise Invalid("Order price cannot be more than 95% away from the reference price")
-    largest_e8 = market.max_order_ntl_e8(tif in ("Ioc", "FrontendMarket"))
+    is_market = tif in ("Ioc", "FrontendMarket") if trigger is None else trigger.is_market
+    largest_e8 = market.max_order_ntl_e8(is_market)
     if market.ntl_e8(px_e8, lots) > largest_e8:
         raise Invalid(f"Order value too large. Max is {dollars(largest_e8)}.")
-    return Ticket(market, wire["b"], px_e8, lots, tif, wire["r"], wire.get("c"))
+    return Ticket(market, wire["b"], px_e8, lots, tif, wire["r"], wire.get("c"), trigger)
+
+
+def _read_trigger(wire: dict[str, Any]) -> Trigger | None:
+    given = wire["t"].get("trigger")
+    if given is None:
+        return None
+    px_e8 = scaled(given["triggerPx"], 8)
+    if px_e8 is None or px_e8 <= 0:
+        raise Invalid("Order has invalid price.")
+    return Trigger(px_e8, given["isMarket"], given["tpsl"])
+
+
+def _check_group(grouping: str, tickets: list[Ticket]) -> None:
+    """A bracket is a parent and one or two closing triggers; positionTpsl is one or two closing triggers."""
+    triggers = tickets if grouping == "positionTpsl" else tickets[1:]
+    parents = tickets[: len(tickets) - len(triggers)]
+    is_shaped = 1 <= len(triggers) <= 2 and len({ticket.market.asset for ticket in tickets}) == 1
+    if not is_shaped or any(t.trigger is None for t in triggers) or any(t.trigger is not None for t in parents):
+        raise Invalid("Unexpected number of trigger orders")
+    closes_by_buying = not parents[0].is_buy if parents else triggers[0].is_buy
+    if any(ticket.is_buy != closes_by_buying for ticket in triggers):
+        raise Invalid("Trigger order has unexpected side.")
 
 
 def order(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
-    wires = action["orders"]
-    if action["grouping"] in ("normalTpsl", "positionTpsl"):
-        raise Refused('TP/SL groups are not simulated yet: send grouping "na".')
+    wires, grouping = action["orders"], action["grouping"]
     try:
         if not wires:
             raise Invalid("Orders are empty.")
-        tickets = [read_order(exchange, wire) for wire in wires]
+        tickets = [read_order(exchange, wire, grouping) for wire in wires]
         if len({ticket.market.is_spot for ticket in tickets}) > 1:
             raise Invalid("Order action has different asset classes")
         if "builder" in action:
             raise Invalid("Builder fee has not been approved")
+        if grouping in ("normalTpsl", "positionTpsl"):
+            _check_group(grouping, tickets)
     except Invalid as refusal:
         return _statuses("order", [{"error": str(refusal)}])
-    if action["grouping"] != "na":
+    if grouping == "normalTpsl":
+        return _statuses("order", exchange.execution.place_bracket(account, tickets))
+    if grouping == "positionTpsl":
+        return _statuses("order", exchange.execution.place_position_tpsl(account, tickets))
+    if grouping != "na":
         return _statuses("order", [{"error": "Insufficient delegatable balance for priority order"}] * len(tickets))
     return _statuses("order", [exchange.execution.place(account, ticket) for ticket in tickets])
 
 
 def cancel(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
     found = ((account.open.get(item["o"]), item["a"]) for item in action["cancels"])
-    return _cancel_all(exchange, found)
+    return _cancel_all(exchange, found, action.get("f", False))
 
 
 def cancel_by_cloid(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
     found = ((_live(account, item["cloid"]), item["asset"]) for item in action["cancels"])
-    return _cancel_all(exchange, found)
+    return _cancel_all(exchange, found, action.get("f", False))
 
 
-def _cancel_all(exchange: Exchange, found: Any) -> dict[str, Any]:
+def _cancel_all(exchange: Exchange, found: Iterable[tuple[Order | None, int]], is_fast: bool) -> dict[str, Any]:
+    """A fast cancel of an order that waits for its trigger is refused."""
     statuses: list[Any] = []
     for resting, asset in found:
-        if resting is None or resting.market.asset != asset:
+        if resting is None or resting.market.asset != asset or (is_fast and resting.waits):
             statuses.append({"error": f"{NEVER_PLACED} asset={asset}"})
         else:
             exchange.execution.cancel(resting)
@@ -141,10 +174,10 @@ def _cancel_all(exchange: Exchange, found: Any) -> dict[str, Any]:
 
 
 def _live(account: Account, which: int | str) -> Order | None:
-    """The resting order of this oid or cloid."""
+    """The open order of this oid or cloid."""
     if isinstance(which, int):
         return account.open.get(which)
-    named = account.by_cloid.get(which)
+    named = account.named(which)
     return None if named is None else account.open.get(named.oid)
 
 
@@ -155,7 +188,7 @@ def _replace(exchange: Exchange, account: Account, which: int | str, ticket: Tic
         book = exchange.execution.books[ticket.market.asset]
         crosses = book.touch(ticket.is_buy, ticket.px_e8) is not None
         moved = old is not None and old.market is not ticket.market
-        if moved or ticket.tif not in ("Alo", "Gtc") or (ticket.tif == "Gtc" and crosses):
+        if moved or ticket.trigger is not None or ticket.tif not in ("Alo", "Gtc") or (ticket.tif == "Gtc" and crosses):
             return {"error": "Attempted to modify to invalid new order"}
         if old is None:
             return {"error": "Cannot modify canceled or filled order"}
@@ -221,21 +254,64 @@ def noop(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[s
 
 
 def update_leverage(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
-    book = _book(exchange, action["asset"])
+    book, is_cross = _book(exchange, action["asset"]), action["isCross"]
     if book.market.is_spot:
         raise Refused("Spot has no leverage.")
     if not 1 <= action["leverage"] <= book.market.max_leverage:
         raise Refused("Invalid leverage value")
-    if not action["isCross"]:
-        raise Refused("Isolated margin is not simulated yet: send isCross true.")
+    if is_cross and book.market.margin_mode:
+        raise Refused("Cross margin is not allowed for this asset.")
     position = account.position(book)
-    before, position.leverage = position.leverage, action["leverage"]
-    if position.leverage < before and account.value_e8 < account.required_e8:
-        position.leverage = before
+    if position.lots and position.is_cross != is_cross:
+        raise Refused("Cannot switch leverage type with open position.")
+    before = position.leverage, position.is_cross
+    position.leverage, position.is_cross = action["leverage"], is_cross
+    is_lower = position.leverage < before[0]
+    lacks_margin = is_lower and not is_cross and position.lots and position.equity_e8 < position.initial_e8
+    if lacks_margin or ((is_lower or before[1] != is_cross) and account.value_e8 < account.required_e8):
+        position.leverage, position.is_cross = before
+        kind, remedy = ("Cross", "deposit more collateral") if is_cross else ("Isolated", "add margin to the position")
         raise Refused(
-            "Cross position does not have sufficient margin available to decrease leverage. "
-            "To decrease leverage, deposit more collateral."
+            f"{kind} position does not have sufficient margin available to decrease leverage. "
+            f"To decrease leverage, {remedy}."
         )
+    return DEFAULT
+
+
+def update_isolated_margin(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
+    """`ntli` is in 1e-6 USDC; negative takes out, and must leave the initial margin and 10 % of the position."""
+    book, more_e8 = _book(exchange, action["asset"]), action["ntli"] * 100
+    position = account.position(book)
+    if more_e8 == 0:
+        raise Refused("Update to isolated margin cannot be zero.")
+    if position.lots == 0:
+        raise Refused("Cannot update margin for empty position.")
+    if position.is_cross:
+        raise Refused("Position does not use isolated margin.")
+    if more_e8 > 0 and account.withdrawable_e8 < more_e8:
+        raise Refused("Account does not have sufficient margin available for increase.")
+    if more_e8 < 0:
+        if book.market.margin_mode == "strictIsolated":
+            raise Refused("Cannot remove isolated margin for this asset. To remove margin, reduce the position.")
+        if position.equity_e8 + more_e8 < max(position.initial_e8, abs(position.value_e8) // 10):
+            raise Refused("Position does not have sufficient margin for reduction.")
+    account.cash_e8 -= more_e8
+    position.raw_e8 += more_e8
+    exchange.execution.block.touched.add(account.address)
+    return DEFAULT
+
+
+def reserve_request_weight(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
+    """Buy requests beyond the address budget, for oneself or another account; the price goes to the fee box."""
+    receiver = account if "destination" not in action else exchange.accounts.get(action["destination"])
+    if receiver is None:
+        raise Refused(f"User or API Wallet {action['destination']} does not exist.")
+    price_e8 = action["weight"] * REQUEST_PRICE_E8
+    if account.withdrawable_e8 < price_e8:
+        raise Refused("Insufficient balance for withdrawal.")
+    account.cash_e8 -= price_e8
+    exchange.execution.fees_wei["USDC"] += price_e8
+    receiver.requests_reserved += action["weight"]
     return DEFAULT
 
 
@@ -244,7 +320,7 @@ def usd_class_transfer(exchange: Exchange, account: Account, action: dict[str, A
     if sub_account:
         account = exchange.controlled(account, sub_account.lower())
     usd_e8 = _amount(amount, 6) * 100
-    spot = account.balance(USDC.index)
+    spot = account.balance(USD)
     if action["toPerp"]:
         if spot.free_wei < usd_e8:
             raise Refused("Insufficient balance for token transfer.")
@@ -277,9 +353,9 @@ def usd_send(exchange: Exchange, account: Account, action: dict[str, Any]) -> di
 
 
 def spot_send(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
-    token = next((token for token in TOKENS if token.wire_name == action["token"]), None)
+    token = exchange.universe.by_wire_name.get(action["token"])
     if token is None:
-        raise Refused(f"Unknown token {action['token']}: expected one of {', '.join(t.wire_name for t in TOKENS)}")
+        raise Refused(f"Unknown token {action['token'][:80]}: expected NAME:0x<token id>, as in spotMeta")
     receiver, wei = _receiver(exchange, action), _amount(action["amount"], token.wei_decimals)
     sending, receiving = account.balance(token.index), receiver.balance(token.index)
     if sending.free_wei < wei:
@@ -346,6 +422,8 @@ HANDLERS: dict[str, Callable[[Exchange, Account, dict[str, Any]], dict[str, Any]
     "scheduleCancel": schedule_cancel,
     "noop": noop,
     "updateLeverage": update_leverage,
+    "updateIsolatedMargin": update_isolated_margin,
+    "reserveRequestWeight": reserve_request_weight,
     "usdClassTransfer": usd_class_transfer,
     "usdSend": usd_send,
     "spotSend": spot_send,

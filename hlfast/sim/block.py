@@ -21,6 +21,8 @@ class Block:
         self.order_rows: dict[str, list[dict[str, Any]]] = {}
         self.fills: dict[str, list[dict[str, Any]]] = {}
         self.non_user_cancels: dict[str, list[dict[str, Any]]] = {}
+        self.fundings: dict[str, list[dict[str, Any]]] = {}
+        self.liquidations: dict[str, list[dict[str, Any]]] = {}
         self.trades: dict[str, list[dict[str, Any]]] = {}
         self.touched: set[str] = set()
         self.answers: list[tuple[Reply, dict[str, Any]]] = []
@@ -35,6 +37,14 @@ class Block:
 
     def add_non_user_cancel(self, account: Account, coin: str, oid: int) -> None:
         self.non_user_cancels.setdefault(account.address, []).append({"coin": coin, "oid": oid})
+
+    def add_funding(self, account: Account, row: dict[str, Any]) -> None:
+        self.touched.add(account.address)
+        self.fundings.setdefault(account.address, []).append(row)
+
+    def add_liquidation(self, account: Account, row: dict[str, Any]) -> None:
+        self.touched.add(account.address)
+        self.liquidations.setdefault(account.address, []).append(row)
 
     def add_trade(self, row: dict[str, Any]) -> None:
         self.trades.setdefault(row["coin"], []).append(row)

@@ -13,26 +13,45 @@ Nothing here reads a clock or knows a socket: the caller gives the time, so test
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+from hlfast.errors import ConfigError
 from hlfast.sim import actions
-from hlfast.sim.account import Account
+from hlfast.sim.account import HISTORY, Account
 from hlfast.sim.actions import HANDLERS, MAX_ITEMS, Refused
 from hlfast.sim.block import Block, Reply
+from hlfast.sim.budget import STALE_COST, AddressBudget
 from hlfast.sim.execution import Execution
+from hlfast.sim.fees import FeeTerms
+from hlfast.sim.funding import Funding
+from hlfast.sim.house import House
 from hlfast.sim.keys import FUNDED_ACCOUNTS
-from hlfast.sim.markets import TOKENS, USDC, Token
-from hlfast.sim.numbers import E8, POW10
+from hlfast.sim.margin import Liquidator
+from hlfast.sim.markets import USD, USDC, Token
+from hlfast.sim.marks import MARK_INTERVAL_MS, Marks
+from hlfast.sim.matching import Book
+from hlfast.sim.numbers import E8, POW10, price_e8, text
+from hlfast.sim.replay import Replay
 from hlfast.sim.signers import DAY_MS, Agents, Nonces
-from hlfast.sim.traders import Traders
+from hlfast.sim.traders import FLOWS, Traders
+from hlfast.sim.universe import BUILT_IN, Source, Universe
 from hlfast.sim.verify import Signed
 
-STALE_COST = 5
-"""An action that expired costs this many times its requests."""
+TRIM_BLOCKS = 500
+"""How often history is looked at."""
 
 
 class Exchange:
-    """State and rules. Every address is lower case."""
+    """State and rules. Every address is lower case.
+
+    `universe`: what is traded: the built-in set, or recorded metadata (`Universe.load`). `flow`: what the background
+    traders do, a name of `traders.FLOWS` ("none" like `traders=False`). `replay`: a file of recorded l2Book frames that
+    the house quotes. `mark_ms`: block time between two marks; 0 sets them on each block. `address_limits`: "off",
+    "real", or a factor on the address budget. `history`: how many ended orders, fills and rows an account keeps.
+    Raises ConfigError for what it cannot read.
+    """
 
     def __init__(
         self,
@@ -45,31 +64,96 @@ class Exchange:
         perp_usdc: int = 1_000_000,
         spot_usdc: int = 100_000,
         schedule_cancel_volume_usdc: int = 0,
+        universe: Universe | Source | Iterable[Source] | None = None,
+        flow: str = "noise",
+        replay: str | Path | Iterable[str] | None = None,
+        mark_ms: int = MARK_INTERVAL_MS,
+        address_limits: str | float = "off",
+        history: int = HISTORY,
     ) -> None:
-        self.execution = Execution(seed)
+        if flow not in FLOWS:
+            raise ConfigError(f"flow must be one of {', '.join(FLOWS)}, got {flow!r}")
+        if mark_ms < 0 or history < 1:
+            raise ConfigError(f"mark_ms must be >= 0 and history >= 1, got {mark_ms} and {history}")
+        if universe is None:
+            self.universe = BUILT_IN
+        else:
+            self.universe = universe if isinstance(universe, Universe) else Universe.load(universe)
+        self.execution = Execution(seed, self.universe)
         self.accounts: dict[str, Account] = {}
         self.agents = Agents(dict(agents or {}))
         self.schedule_cancel_volume_e8 = schedule_cancel_volume_usdc * E8
+        self.history = history
+        self.budget = AddressBudget(address_limits)
         self.block_number = 0
         self.time_ms = 0
+        self.post_only_until_ms = 0
         self.actions_seen = 0
+        self._supply_wei: dict[str, int] | None = None
         self._nonces: dict[str, Nonces] = {}
         self._queue: list[tuple[Signed, Reply]] = []
         for address in (*(account.address for account in FUNDED_ACCOUNTS), *accounts):
             self.open_account(address, perp_usdc, spot_usdc)
         for address, master in (sub_accounts or {}).items():
             self.open_account(address, perp_usdc, spot_usdc, master=self.accounts[master.lower()])
-        self.traders = Traders(self, seed) if traders else None
-        self._supply_wei: dict[str, int] | None = None
+        self.house = House(self)
+        self.replay = None if replay is None else Replay(replay)
+        self.traders = Traders(self, seed, FLOWS[flow]) if traders and flow != "none" else None
+        self._marks = Marks(self.execution.books, mark_ms)
+        self.funding = Funding(self.execution, self.accounts)
+        self._liquidator = Liquidator(self)
+
+    # -- what may be done from outside between blocks, beside `submit` -----------------------------------------------
 
     def open_account(
         self, address: str, perp_usdc: int, spot_usdc: int, *, is_house: bool = False, master: Account | None = None
     ) -> Account:
-        """A new account with money from nowhere: only before the first block."""
-        account = self.accounts[address.lower()] = Account(address.lower(), is_house=is_house, master=master)
+        """A new account with money from nowhere."""
+        account = Account(
+            address.lower(), is_house=is_house, master=master, tokens=self.universe.tokens, history=self.history
+        )
+        self.accounts[account.address] = account
         account.cash_e8 = perp_usdc * E8
-        account.balance(USDC.index).total_wei = spot_usdc * E8
+        account.balance(USD).total_wei = spot_usdc * E8
+        self._count(USDC.name, (perp_usdc + spot_usdc) * E8)
         return account
+
+    def faucet(self, address: str, usdc: int) -> Account:
+        """Make `usdc` of perp cash from nowhere, at any time; opens the account if there is none."""
+        account = self.accounts.get(address.lower())
+        if account is None:
+            account = self.open_account(address, 0, 0)
+        account.cash_e8 += usdc * E8
+        self._count(USDC.name, usdc * E8)
+        self.add_ledger_row(account, {"type": "deposit", "usdc": text(usdc * E8, 8)})
+        return account
+
+    def grant(self, address: str, token_index: int, wei: int) -> None:
+        """Make so much of a spot token from nowhere, at any time."""
+        balance = self.accounts[address.lower()].balance(token_index)
+        balance.total_wei += wei
+        self._count(balance.token.name, wei)
+
+    def set_fee_terms(self, address: str, terms: FeeTerms) -> None:
+        """What this account pays from now on: a fixed tier, a rebate, discounts."""
+        self.accounts[address.lower()].fee_rates.terms = terms
+
+    def set_mark(self, coin: str, px: str | int | Decimal | None) -> None:
+        """Pin a mark price; None lets it follow the market again. It fires and liquidates at the end of a block."""
+        book = self.book(coin)
+        self._marks.pin_mark(book, None if px is None else price_e8(px))
+
+    def set_oracle(self, coin: str, px: str | int | Decimal | None) -> None:
+        """Pin the price outside, which funding goes by; None lets the background traders say it again."""
+        book = self.book(coin)
+        self._marks.pin_outside(book, None if px is None else price_e8(px))
+
+    def book(self, coin: str) -> Book:
+        """Raises ConfigError for a coin that is not traded here."""
+        found = self.execution.by_coin.get(coin)
+        if found is None:
+            raise ConfigError(f"no coin {coin!r} on this exchange: see `meta` and `spotMeta`")
+        return found
 
     # -- blocks ----------------------------------------------------------------------------------------------------
 
@@ -91,14 +175,30 @@ class Exchange:
         traders = self.traders if traders_act else None
         self._fire_scheduled_cancels()
         self._execute(classes[actions.FIRST] + classes[actions.CANCELS])
+        if self.replay is not None:
+            self.replay.on_block(self.time_ms, self.house)
+        self.house.quote()
         if traders is not None:
             traders.quote()
         self._execute(classes[actions.TAKERS])
         if traders is not None:
             traders.take()
-        for book in self.execution.books.values():
-            book.update_mark()
+        self.house.take_booked()
+        self._follow_prices()
+        if self.block_number % TRIM_BLOCKS == 0:
+            for account in self.accounts.values():
+                account.trim()
         return block
+
+    def _follow_prices(self) -> None:
+        """Marks at the end of a block, and what they set off."""
+        outside = {} if self.traders is None else self.traders.fair_e8()
+        is_new = self._marks.on_block(self.time_ms, outside)
+        if self.execution.triggers:
+            self.execution.triggers.fire()
+        if is_new:
+            self._liquidator.on_block()
+        self.funding.on_block(self.time_ms)
 
     def _execute(self, requests: list[tuple[Signed, Reply]]) -> None:
         for signed, reply in requests:
@@ -111,7 +211,8 @@ class Exchange:
                 day = self.time_ms // DAY_MS
                 account.scheduled_cancels[day] = account.scheduled_cancels.get(day, 0) + 1
                 for order in list(account.open.values()):
-                    self.execution.cancel(order, "scheduledCancel")
+                    if order.oid in account.open:  # one that ends with its parent is gone already
+                        self.execution.cancel(order, "scheduledCancel")
 
     # -- one action ------------------------------------------------------------------------------------------------
 
@@ -132,6 +233,9 @@ class Exchange:
         """Who acts, and whether this request may be executed now. Consumes the nonce."""
         account = self._actor(signed)
         cost = actions.items(signed.action)
+        refusal = self.budget.refusal(account, cost, actions.rank(signed.action) == actions.CANCELS, self.time_ms)
+        if refusal is not None:
+            raise Refused(refusal)
         if signed.expires_after is not None and signed.expires_after < self.time_ms:
             account.requests_used += STALE_COST * cost
             raise Refused("Action already expired")
@@ -192,14 +296,19 @@ class Exchange:
                 return book.mark_e8 * wei // POW10[token.wei_decimals]
         return wei
 
+    def _count(self, token_name: str, wei: int) -> None:
+        """Money made after the first block."""
+        if self._supply_wei is not None:
+            self._supply_wei[token_name] += wei
+
     def _total_wei(self) -> dict[str, int]:
-        """Everything there is of each token: balances of all accounts, perp cash and the fee box."""
+        """Everything there is of each token: balances of all accounts, perp cash, the fee box, funding's rounding."""
         totals = dict(self.execution.fees_wei)
+        totals[USDC.name] += self.execution.rounding_e8
         for account in self.accounts.values():
-            totals[USDC.name] += account.cash_e8
-            for token in TOKENS:
-                if token.index in account.spot:
-                    totals[token.name] += account.spot[token.index].total_wei
+            totals[USDC.name] += account.raw_usd_e8
+            for balance in account.spot.values():
+                totals[balance.token.name] += balance.total_wei
         return totals
 
     def assert_conserved(self) -> None:
@@ -219,16 +328,20 @@ class Exchange:
             assert longs == book.open_interest_lots, f"{book.market.coin}: {longs} long, {book.open_interest_lots} open"
         for account in self.accounts.values():
             self._assert_reserves(account)
+            flat = [p for p in account.positions.values() if p.is_cross or not p.lots]
+            assert all(p.raw_e8 == 0 for p in flat), f"{account} has isolated margin without an isolated position"
 
     def _assert_reserves(self, account: Account) -> None:
         bids: dict[int, int] = {}
         asks: dict[int, int] = {}
         holds: dict[int, int] = {}
         for order in account.open.values():
+            if order.waits:
+                continue
             market, ntl_e8 = order.market, order.market.ntl_e8(order.px_e8, order.lots)
             assert 0 < order.lots <= order.orig_lots, f"order {order.oid} rests with {order.lots} lots"
             if market.is_spot:
-                token, wei = (USDC, ntl_e8) if order.is_buy else (market.base, market.base_wei(order.lots))
+                token, wei = (market.quote, ntl_e8) if order.is_buy else (market.base, market.base_wei(order.lots))
                 holds[token.index] = holds.get(token.index, 0) + wei
             elif not order.reduce_only:
                 side = bids if order.is_buy else asks

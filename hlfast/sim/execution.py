@@ -2,6 +2,7 @@
 
 One order goes: oid -> checks in CHECKS' order (the first that fails names the status and the text; a rejected order
 has an oid and a row too) -> match, at the resting order's price -> rest or end. Answers are the venue's status entries.
+An order with a trigger waits instead (`triggers`), and goes the rest of that way when it fires.
 
 What must hold: a GTC that trades in part answers `filled` and rests under its oid; an IOC's remainder leaves no row;
 the resting order dies in a self-trade; a reduce-only order never flips a position, and resting ones shrink with it.
@@ -10,29 +11,29 @@ the resting order dies in a self-trade; a reduce-only order never flips a positi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hlfast.sim.account import Account
+from hlfast.sim.account import Account, PerpPosition
 from hlfast.sim.block import Block
-from hlfast.sim.markets import MARKETS, MIN_NTL_E8, TOKENS, USDC, Market
-from hlfast.sim.matching import Book, Order
-from hlfast.sim.numbers import half_even, short, text
+from hlfast.sim.checks import CHECKS, CHILD_CHECKS, FIRED_CHECKS, POSITION_CHECKS, WAITING_CHECKS, Checks
+from hlfast.sim.fees import DAY_MS, perp_fee_e8
+from hlfast.sim.markets import USDC, Market, Token
+from hlfast.sim.matching import Book, Order, Trigger
+from hlfast.sim.numbers import E8, half_even, text
 from hlfast.sim.rows import order_row
+from hlfast.sim.triggers import Family, Triggers
+from hlfast.sim.universe import Universe
 
 FIRST_OID = 500_000_000_000
-MAX_OPEN_ORDERS = 1000
-PERP_FEES = (45, 15)
-"""Taker and maker, in 1e-5: the venue's tier 0."""
-SPOT_FEES = (70, 40)
-FEE_SCALE = 100_000
 NEVER_PLACED = "Order was never placed, already canceled, or filled."
+QUIET_ENDS = ("canceled", "reduceOnlyCanceled")
+"""Cancels of which the venue sends no nonUserCancel."""
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """One order as asked for."""
+    """One order as asked for. An order with a trigger has no tif until it fires."""
 
     market: Market
     is_buy: bool
@@ -41,21 +42,27 @@ class Ticket:
     tif: str = "Gtc"
     reduce_only: bool = False
     cloid: str | None = None
+    trigger: Trigger | None = None
 
 
 class Execution:
     """The books, and everything that changes them. `block` collects what is to be told; the exchange sets it."""
 
-    def __init__(self, seed: int) -> None:
-        self.books = {market.asset: Book(market) for market in MARKETS}
+    def __init__(self, seed: int, universe: Universe) -> None:
+        self.books = {market.asset: Book(market) for market in universe.markets}
         self.by_coin = {book.market.coin: book for book in self.books.values()}
         self.block = Block(0, 0)
-        self.fees_wei = {token.name: 0 for token in TOKENS}
+        self.triggers = Triggers(self)
+        self.fees_wei = {token.name: 0 for token in universe.tokens.values()}
+        self.rounding_e8 = 0
+        """What funding's rounding leaves over, in 1e-8 USDC."""
         self.counters = {"orders": 0, "rejects": 0, "cancels": 0, "trades": 0}
         self._seed = seed
         self._oid = FIRST_OID
         self._transactions = 0
         self._hash: str | None = None
+        self._liquidation: tuple[Account, bool, dict[str, Any]] | None = None
+        """Whose liquidation is being executed, whether it is cross, and what its fills say."""
 
     # -- what callers ask for --------------------------------------------------------------------------------------
 
@@ -66,6 +73,96 @@ class Execution:
 
     def place(self, account: Account, ticket: Ticket) -> dict[str, Any]:
         """Place one order; returns its status entry: `resting`, `filled` or `error`."""
+        return self._enter(self._new(account, ticket))
+
+    def place_bracket(self, account: Account, tickets: list[Ticket]) -> list[Any]:
+        """normalTpsl: a parent, and children that wait for its whole fill."""
+        parent = self._new(account, tickets[0])
+        answers: list[Any] = [self._enter(parent)]
+        if "error" in answers[0]:
+            return answers * len(tickets)
+        children = []
+        for ticket in tickets[1:]:
+            child = self._new(account, ticket)
+            refusal = self._wait(child, "fill", CHILD_CHECKS)
+            if refusal is None:
+                children.append(child)
+            answers.append(refusal or ("waitingForFill" if parent.oid in account.open else "waitingForTrigger"))
+        Family(parent, children)
+        if parent.oid not in account.open:
+            self.triggers.on_filled(parent)
+        return answers
+
+    def place_position_tpsl(self, account: Account, tickets: list[Ticket]) -> list[Any]:
+        """positionTpsl: triggers that end with the position; without a size they take all of it."""
+        answers: list[Any] = []
+        placed = []
+        for ticket in tickets:
+            order = self._new(account, ticket)
+            order.is_position_bound = True
+            refusal = self._wait(order, "trigger", POSITION_CHECKS)
+            if refusal is None:
+                placed.append(order)
+            answers.append(refusal or "waitingForTrigger")
+        Family(None, placed)
+        return answers
+
+    def cancel(self, order: Order, status: str = "canceled") -> None:
+        """Take an open order out. Ends that its user did not ask for are told on `user` as nonUserCancel too."""
+        self._unrest(order)
+        self.counters["cancels"] += 1
+        self._set_status(order, status, order.lots)
+        if status not in QUIET_ENDS and not order.account.is_house:
+            self.block.add_non_user_cancel(order.account, order.market.coin, order.oid)
+        self.triggers.on_ended(order, status)
+
+    def fire(self, order: Order) -> None:
+        """The mark has reached a waiting order's trigger: it becomes an IOC or a GTC now."""
+        book = self.books[order.market.asset]
+        self._unrest(order)
+        assert order.trigger is not None
+        order.tif = "Ioc" if order.trigger.is_market else "Gtc"
+        if order.is_position_bound and not order.lots:
+            order.lots = order.orig_lots = abs(order.account.position(book).lots)
+        self.begin_transaction()
+        self._set_status(order, "triggered", order.lots)
+        if self._refused(order, book, FIRED_CHECKS) is None:
+            self._execute(order, book)
+
+    def liquidate(self, account: Account, position: PerpPosition, ticket: Ticket) -> None:
+        """A liquidation's market order: no checks, no fee; what the book does not take is left."""
+        self.begin_transaction()
+        self._liquidation = (account, position.is_cross, self._liquidation_note(account, position, "market"))
+        try:
+            self._execute(self._new(account, ticket), position.book)
+        finally:
+            self._liquidation = None
+
+    def take_over(self, liquidator: Account, account: Account, position: PerpPosition) -> None:
+        """The backstop takes a position at mark with its margin; no book, no fee."""
+        book, lots, is_cross = position.book, position.lots, position.is_cross
+        equity_e8 = position.equity_e8
+        self.begin_transaction()
+        note = self._liquidation_note(account, position, "backstop")
+        self._liquidation = (account, is_cross, note)
+        px_e8, is_buy = book.mark_e8, lots < 0
+        ticket = Ticket(book.market, is_buy, px_e8, abs(lots), "LiquidationMarket", True)
+        order = self._new(account, ticket)
+        other = self._new(liquidator, Ticket(book.market, not is_buy, px_e8, abs(lots), "LiquidationMarket"))
+        order.lots = other.lots = 0
+        tid = _tid(order, other)
+        for side in (order, other):
+            self._fill(side, px_e8, abs(lots), book.market.ntl_e8(px_e8, abs(lots)), True, tid, book)
+        self._liquidation = None
+        if not is_cross:
+            account.cash_e8 -= equity_e8
+            liquidator.cash_e8 += equity_e8
+        self._set_status(order, "filled", 0)
+        self._follow(account, book, None)
+
+    # -- entry -----------------------------------------------------------------------------------------------------
+
+    def _new(self, account: Account, ticket: Ticket) -> Order:
         self._oid += 1
         self.counters["orders"] += 1
         order = Order(
@@ -79,16 +176,42 @@ class Execution:
             ticket.reduce_only,
             ticket.cloid,
             self.block.time_ms,
+            ticket.trigger,
         )
-        book = self.books[ticket.market.asset]
         if not account.is_house:
             account.orders[order.oid] = order
             if order.cloid is not None:
                 account.by_cloid[order.cloid] = order
-        for status, check in CHECKS:
+        return order
+
+    def _enter(self, order: Order) -> dict[str, Any]:
+        if order.trigger is not None:
+            return self._wait(order, "trigger", WAITING_CHECKS) or _named("resting", {"oid": order.oid}, order)
+        book = self.books[order.market.asset]
+        return self._refused(order, book, CHECKS) or self._execute(order, book)
+
+    def _refused(self, order: Order, book: Book, checks: Checks) -> dict[str, Any] | None:
+        """The error entry of the first check that fails."""
+        for status, check in checks:
             refusal = check(order, book)
             if refusal is not None:
                 return self._reject(order, status, refusal)
+        return None
+
+    def _wait(self, order: Order, what: str, checks: Checks) -> dict[str, Any] | None:
+        """Let an order wait for its parent or its trigger; returns its error entry if it may not."""
+        refusal = self._refused(order, self.books[order.market.asset], checks)
+        if refusal is not None:
+            return refusal
+        order.waits = what
+        if what == "trigger":
+            self.triggers.arm(order)
+        order.account.seat(order)
+        self._set_status(order, "open", order.lots)
+        return None
+
+    def _execute(self, order: Order, book: Book) -> dict[str, Any]:
+        """Match what crosses, then rest or end."""
         if order.reduce_only:
             self._fit_reduce_only(order, book)
         self._match(order, book)
@@ -100,15 +223,8 @@ class Execution:
             )
         else:
             self._set_status(order, "filled", 0)
+            self.triggers.on_filled(order)
         return self._answer(order)
-
-    def cancel(self, order: Order, status: str = "canceled") -> None:
-        """Take a resting order out. Ends that its user did not ask for are told on `user` as nonUserCancel too."""
-        self._unrest(order)
-        self.counters["cancels"] += 1
-        self._set_status(order, status, order.lots)
-        if status not in ("canceled", "reduceOnlyCanceled") and not order.account.is_house:
-            self.block.add_non_user_cancel(order.account, order.market.coin, order.oid)
 
     # -- matching --------------------------------------------------------------------------------------------------
 
@@ -127,7 +243,7 @@ class Execution:
                 if not maker.account.can_carry(position, maker.is_buy, maker.px_e8, lots):
                     self.cancel(maker, "marginCanceled")
                     continue
-            if not order.filled_lots:
+            if not order.filled_lots and order.trigger is None:
                 self._set_status(order, "open", order.lots)
             self._trade(order, maker, lots, book)
 
@@ -138,7 +254,7 @@ class Execution:
         book.reduce(maker, lots)
         taker.lots -= lots
         buyer, seller = (taker, maker) if taker.is_buy else (maker, taker)
-        tid = int.from_bytes(_digest(f"{buyer.oid}:{seller.oid}", 8), "big") >> 14  # 50 bits, as the venue's
+        tid = _tid(buyer, seller)
         self.counters["trades"] += 1
         for order, crossed in ((taker, True), (maker, False)):
             self._fill(order, px_e8, lots, ntl_e8, crossed, tid, book)
@@ -160,28 +276,42 @@ class Execution:
         if not maker.lots:
             maker.account.unseat(maker)
             self._set_status(maker, "filled", 0)
+            self.triggers.on_filled(maker)
         if not market.is_spot:
-            for account in (taker.account, maker.account):
-                if account.reduce_only:
-                    self._trim_reduce_only(account, book)
+            for order in (taker, maker):
+                self._follow(order.account, book, order.family)
+
+    def _follow(self, account: Account, book: Book, by: Family | None) -> None:
+        """What hangs on a position that has just changed."""
+        if account.reduce_only:
+            self._trim_reduce_only(account, book)
+        if account.bound:
+            self.triggers.follow_position(account, book, by)
 
     def _fill(self, order: Order, px_e8: int, lots: int, ntl_e8: int, crossed: bool, tid: int, book: Book) -> None:
         """Move the money of one side of a trade, and write its row."""
         account, market = order.account, order.market
+        note = self._liquidation
+        is_liquidated = note is not None and note[0] is account
         order.filled_lots += lots
         order.filled_ntl_e8 += ntl_e8
         account.volume_e8 += ntl_e8
+        day = self.block.time_ms // DAY_MS
+        account.fee_rates.volumes.add(day, market.is_spot, crossed, ntl_e8)
+        rate_e8 = account.fee_rates.charged(day, market.is_spot, crossed)
+        fee_token = USDC
         if market.is_spot:
-            start, kind, profit, fee_token, fee_wei = self._settle_spot(order, lots, ntl_e8, crossed)
+            start, kind, profit, fee_token, fee_wei = self._settle_spot(order, lots, ntl_e8, rate_e8)
             fee, closed = text(fee_wei, fee_token.wei_decimals), text(profit, 8)
         else:
-            fee_token = USDC
-            fee_wei = ntl_e8 * PERP_FEES[not crossed] // FEE_SCALE // 100 * 100  # truncated to 6 decimals
+            is_free = is_liquidated or order.tif == "LiquidationMarket"
+            fee_wei = 0 if is_free else perp_fee_e8(ntl_e8, rate_e8)
             position = account.position(book)
             before = position.lots
-            profit = position.apply_trade(order.is_buy, px_e8, lots)
-            account.cash_e8 -= (ntl_e8 if order.is_buy else -ntl_e8) + fee_wei
+            profit = account.settle(position, order.is_buy, px_e8, lots, fee_wei)
             start, kind = market.sz_text(before), _direction(before, position.lots, order.is_buy)
+            if is_liquidated and note is not None:
+                kind = f"Liquidated {'Cross' if note[1] else 'Isolated'} {'Long' if before > 0 else 'Short'}"
             fee, closed = text(fee_wei, 8), text(half_even(profit, 100), 6)
         account.pay_fee(fee_token.name, fee_wei)
         self.fees_wei[fee_token.name] += fee_wei
@@ -206,33 +336,38 @@ class Execution:
             row["cloid"] = order.cloid
         row["feeToken"] = fee_token.name
         row["twapId"] = None
+        if note is not None:
+            row["liquidation"] = note[2]
         account.fills.append(row)
         self.block.add_fill(account, row)
 
-    def _settle_spot(self, order: Order, lots: int, ntl_e8: int, crossed: bool) -> tuple[str, str, int, Any, int]:
-        """Exchange base for USDC. A buy pays its fee in the base token, a sale in USDC."""
-        account, token = order.account, order.market.base
-        base, quote = account.balance(token.index), account.balance(USDC.index)
+    def _settle_spot(self, order: Order, lots: int, ntl_e8: int, rate_e8: int) -> tuple[str, str, int, Token, int]:
+        """Exchange base for quote. A buy pays its fee in the base token, a sale in the quote token."""
+        account, token, paid_in = order.account, order.market.base, order.market.quote
+        base, quote = account.balance(token.index), account.balance(paid_in.index)
         wei = order.market.base_wei(lots)
         start = text(base.total_wei, token.wei_decimals)
-        rate = SPOT_FEES[not crossed]
         if order.is_buy:
-            fee = wei * rate // FEE_SCALE
+            fee = wei * rate_e8 // E8
             base.total_wei += wei - fee
             base.entry_ntl_e8 += ntl_e8
             quote.total_wei -= ntl_e8
             return start, "Buy", 0, token, fee
-        fee = ntl_e8 * rate // FEE_SCALE
+        fee = ntl_e8 * rate_e8 // E8
         entry = half_even(base.entry_ntl_e8 * wei, base.total_wei)
         base.total_wei -= wei
         base.entry_ntl_e8 -= entry
         quote.total_wei += ntl_e8 - fee
-        return start, "Sell", ntl_e8 - entry, USDC, fee
+        return start, "Sell", ntl_e8 - entry, paid_in, fee
+
+    def _liquidation_note(self, account: Account, position: PerpPosition, method: str) -> dict[str, Any]:
+        mark = position.book.market.px_text(position.book.mark_e8)
+        return {"liquidatedUser": account.address, "markPx": mark, "method": method}
 
     # -- resting, ending -------------------------------------------------------------------------------------------
 
     def _rest(self, order: Order, book: Book) -> None:
-        if not order.filled_lots:
+        if not order.filled_lots and order.trigger is None:
             self._set_status(order, "open", order.lots)
         book.add(order)
         order.account.seat(order)
@@ -241,6 +376,10 @@ class Execution:
             self._make_room(order, book)
 
     def _unrest(self, order: Order) -> None:
+        if order.waits:
+            self.triggers.disarm(order)
+            order.account.unseat(order)
+            return
         book = self.books[order.market.asset]
         order.account.reserve(order, book, -order.lots)
         book.remove(order)
@@ -298,14 +437,24 @@ class Execution:
                 "oid": order.oid,
             }
             kind = "filled"
-        if order.cloid is not None:
-            entry["cloid"] = order.cloid
-        return {kind: entry}
+        return _named(kind, entry, order)
 
     def transaction_hash(self) -> str:
         if self._hash is None:
             self._hash = "0x" + _digest(f"{self._seed}:{self._transactions}", 32).hex()
         return self._hash
+
+
+def _named(kind: str, entry: dict[str, Any], order: Order) -> dict[str, Any]:
+    """A status entry, which has the cloid if the order has one."""
+    if order.cloid is not None:
+        entry["cloid"] = order.cloid
+    return {kind: entry}
+
+
+def _tid(buyer: Order, seller: Order) -> int:
+    """50 bits of both oids, as the venue's: alike for one pair of orders in all their trades."""
+    return int.from_bytes(_digest(f"{buyer.oid}:{seller.oid}", 8), "big") >> 14
 
 
 def _digest(what: str, size: int) -> bytes:
@@ -318,78 +467,3 @@ def _direction(before: int, after: int, is_buy: bool) -> str:
     if after == 0 or (after > 0) == (before > 0):
         return "Close Short" if is_buy else "Close Long"
     return "Short > Long" if is_buy else "Long > Short"
-
-
-# -- checks: each returns the venue's text without its " asset=N", or None -------------------------------------------
-
-
-def _off_tick(order: Order, book: Book) -> str | None:
-    return None if order.market.is_on_grid(order.px_e8) else "Price must be divisible by tick size."
-
-
-def _not_reducing(order: Order, book: Book) -> str | None:
-    if not order.reduce_only:
-        return None
-    lots = order.account.position(book).lots
-    return "Reduce only order would increase position." if lots == 0 or (lots > 0) == order.is_buy else None
-
-
-def _too_small(order: Order, book: Book) -> str | None:
-    """Closing the whole position is exempt. An order that trades at once counts at the price that it meets first."""
-    level = None if order.rests else book.touch(order.is_buy, order.px_e8)
-    px_e8 = order.px_e8 if level is None else level.px_e8
-    if order.market.ntl_e8(px_e8, order.lots) >= MIN_NTL_E8:
-        return None
-    if not order.market.is_spot:
-        lots = order.account.position(book).lots
-        closes = lots and (lots > 0) != order.is_buy
-        if closes and (order.lots == abs(lots) or (order.reduce_only and order.lots > abs(lots))):
-            return None
-    return order.market.minimum_text
-
-
-def _too_many_open(order: Order, book: Book) -> str | None:
-    return "Too many open orders" if order.rests and len(order.account.open) >= MAX_OPEN_ORDERS else None
-
-
-def _post_only_crosses(order: Order, book: Book) -> str | None:
-    if order.tif != "Alo" or book.touch(order.is_buy, order.px_e8) is None:
-        return None
-    bid, ask = (short(level.px_e8, 8) if level else "0" for level in (book.bids.best, book.asks.best))
-    return f"Post only order would have immediately matched, bbo was {bid} @ {ask}."
-
-
-def _market_without_book(order: Order, book: Book) -> str | None:
-    if order.tif == "FrontendMarket" and not book.opposite(order.is_buy):
-        return "No liquidity available for market order."
-    return None
-
-
-def _without_margin(order: Order, book: Book) -> str | None:
-    if order.market.is_spot or order.reduce_only:
-        return None
-    ntl_e8 = order.market.ntl_e8(order.px_e8, order.lots)
-    affordable = order.account.can_open(order.account.position(book), order.is_buy, ntl_e8)
-    return None if affordable else "Insufficient margin to place order."
-
-
-def _without_balance(order: Order, book: Book) -> str | None:
-    if not order.market.is_spot:
-        return None
-    if order.is_buy:
-        covered = order.account.balance(USDC.index).free_wei >= order.market.ntl_e8(order.px_e8, order.lots)
-    else:
-        covered = order.account.balance(order.market.base.index).free_wei >= order.market.base_wei(order.lots)
-    return None if covered else "Insufficient spot balance"
-
-
-CHECKS: tuple[tuple[str, Callable[[Order, Book], str | None]], ...] = (
-    ("tickRejected", _off_tick),
-    ("reduceOnlyRejected", _not_reducing),
-    ("minTradeNtlRejected", _too_small),
-    ("tooManyOpenOrdersRejected", _too_many_open),
-    ("badAloPxRejected", _post_only_crosses),
-    ("marketOrderNoLiquidityRejected", _market_without_book),
-    ("perpMarginRejected", _without_margin),
-    ("insufficientSpotBalanceRejected", _without_balance),
-)

@@ -9,14 +9,16 @@ line in QUERIES.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from hlfast.sim import markets, rows
+from hlfast.sim import rows
 from hlfast.sim.account import Account
-from hlfast.sim.execution import FEE_SCALE, PERP_FEES, SPOT_FEES
-from hlfast.sim.markets import MAX_MARKET_NTL_E8, PERPS, SPOTS
-from hlfast.sim.numbers import E8, text
+from hlfast.sim.fees import DAY_MS, REBATES, TIERS
+from hlfast.sim.markets import MAX_MARKET_NTL_E8, Market
+from hlfast.sim.matching import Book
+from hlfast.sim.numbers import text
 from hlfast.sim.shapes import (
     Kind,
     Malformed,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from hlfast.sim.exchange import Exchange
 
 MAX_ROWS = 2000
-FREE_REQUESTS = 10_000
+MAX_ITEMS = 500
 
 
 class BadQuery(Exception):
@@ -59,31 +61,33 @@ class Info:
     def _account(self, query: dict[str, Any]) -> Account | None:
         return self.exchange.accounts.get(query["user"])
 
-    def _books(self, universe: tuple[markets.Market, ...]) -> list[Any]:
-        return [self.exchange.execution.books[market.asset] for market in universe]
+    def _books(self, markets: tuple[Market, ...]) -> list[Book]:
+        return [self.exchange.execution.books[market.asset] for market in markets]
 
     # -- markets ---------------------------------------------------------------------------------------------------
 
     def meta(self, query: dict[str, Any]) -> Any:
-        return markets.meta()
+        return self.exchange.universe.meta
 
     def all_perp_metas(self, query: dict[str, Any]) -> Any:
-        return [markets.meta()]
+        return [self.exchange.universe.meta]
 
     def spot_meta(self, query: dict[str, Any]) -> Any:
-        return markets.spot_meta()
+        return self.exchange.universe.spot_meta
 
     def meta_and_contexts(self, query: dict[str, Any]) -> Any:
-        return [markets.meta(), [rows.perp_context(book) for book in self._books(PERPS)]]
+        universe = self.exchange.universe
+        return [universe.meta, [rows.perp_context(book) for book in self._books(universe.perps)]]
 
     def spot_meta_and_contexts(self, query: dict[str, Any]) -> Any:
-        return [markets.spot_meta(), [rows.spot_context(book) for book in self._books(SPOTS)]]
+        universe = self.exchange.universe
+        return [universe.spot_meta, [rows.spot_context(book) for book in self._books(universe.spots)]]
 
     def perp_dexs(self, query: dict[str, Any]) -> Any:
         return [None]
 
     def margin_table(self, query: dict[str, Any]) -> Any:
-        return markets.margin_table(query["id"])
+        return self.exchange.universe.margin_table(query["id"])
 
     def max_market_order_ntls(self, query: dict[str, Any]) -> Any:
         return [[leverage, text(ntl_e8, 8)] for leverage, ntl_e8 in MAX_MARKET_NTL_E8]
@@ -104,11 +108,27 @@ class Info:
         book = self.exchange.execution.by_coin.get(query["coin"])
         return None if book is None else list(reversed(book.trades))
 
+    def funding_history(self, query: dict[str, Any]) -> Any:
+        book = self.exchange.execution.by_coin.get(query["coin"])
+        return None if book is None else _within(book.fundings, query)[:MAX_ITEMS]
+
+    def predicted_fundings(self, query: dict[str, Any]) -> Any:
+        next_ms = self.exchange.funding.next_hour_ms
+        return [
+            [
+                book.market.coin,
+                [["HlPerp", {"fundingRate": text(book.funding_rate_e10, 10), "nextFundingTime": next_ms}]],
+            ]
+            for book in self._books(self.exchange.universe.perps)
+            if not book.market.is_delisted
+        ]
+
     def exchange_status(self, query: dict[str, Any]) -> Any:
-        return {"time": self.exchange.time_ms, "specialStatuses": None}
+        is_post_only = self.exchange.time_ms < self.exchange.post_only_until_ms
+        return {"time": self.exchange.time_ms, "specialStatuses": "Post-only orders only" if is_post_only else None}
 
     def nothing(self, query: dict[str, Any]) -> Any:
-        """What does not happen here (funding, TWAPs, vaults, caps): an empty list, truthfully."""
+        """What does not happen here (TWAPs, vaults, caps): an empty list, truthfully."""
         return []
 
     # -- accounts --------------------------------------------------------------------------------------------------
@@ -131,7 +151,7 @@ class Info:
         account, which = self._account(query), query["oid"]
         order = None
         if account is not None:
-            order = account.orders.get(which) if isinstance(which, int) else account.by_cloid.get(which)
+            order = account.orders.get(which) if isinstance(which, int) else account.named(which)
         if order is None or not order.status:
             return {"status": "unknownOid"}
         return {"status": "order", "order": rows.status_row(order)}
@@ -153,7 +173,7 @@ class Info:
         return fills[: -MAX_ROWS - 1 : -1] if query.get("reversed") else fills[:MAX_ROWS]
 
     def ledger_updates(self, query: dict[str, Any]) -> Any:
-        return _between(self._account(query), "ledger", query)[:500]
+        return _between(self._account(query), "ledger", query)[:MAX_ITEMS]
 
     def user_role(self, query: dict[str, Any]) -> Any:
         agent = self.exchange.agents.get(query["user"])
@@ -167,40 +187,59 @@ class Info:
         return {"role": "user"}
 
     def user_rate_limit(self, query: dict[str, Any]) -> Any:
-        account = self._account(query)
-        volume_e8 = account.volume_e8 if account else 0
+        account = self._account(query) or Account(query["user"])
+        spare = account.requests_reserved - account.requests_used
         return {
-            "cumVlm": text(volume_e8, 8),
-            "nRequestsUsed": account.requests_used if account else 0,
-            "nRequestsCap": FREE_REQUESTS + volume_e8 // E8,
-            "nRequestsSurplus": 0,
+            "cumVlm": text(account.volume_e8, 8),
+            "nRequestsUsed": max(0, -spare),
+            "nRequestsCap": self.exchange.budget.cap(account),
+            "nRequestsSurplus": max(0, spare),
         }
 
     def user_fees(self, query: dict[str, Any]) -> Any:
-        cross, add, spot_cross, spot_add = (text(rate, 5) for rate in (*PERP_FEES, *SPOT_FEES))
-        assert FEE_SCALE == 10**5
+        account = self._account(query) or Account(query["user"])
+        day, rates = self.exchange.time_ms // DAY_MS, account.fee_rates
+        shown = [text(rate, 8) for rate in rates.shown(day)]
+        volumes = sorted(rates.volumes.days.items())
         return {
-            "dailyUserVlm": [],
+            "dailyUserVlm": [
+                {
+                    "date": _date(when),
+                    "userCross": text(traded[0] + traded[2], 8),
+                    "userAdd": text(traded[1] + traded[3], 8),
+                    "exchange": "0.0",
+                }
+                for when, traded in volumes
+            ],
             "feeSchedule": {
-                "cross": cross,
-                "add": add,
-                "spotCross": spot_cross,
-                "spotAdd": spot_add,
-                "tiers": {"vip": [], "mm": []},
-                "referralDiscount": "0.0",
-                "stakingDiscountTiers": [],
+                **_rates(TIERS[0][1]),
+                "tiers": {
+                    "vip": [{"ntlCutoff": text(floor, 0), **_rates(tier)} for floor, tier in TIERS[1:]],
+                    "mm": [{"makerFractionCutoff": cutoff, "add": text(rate, 8)} for cutoff, rate in REBATES],
+                },
+                "referralDiscount": "0.04",
+                "stakingDiscountTiers": [{"bpsOfMaxSupply": "0.0", "discount": "0.0"}],
             },
-            "userCrossRate": cross,
-            "userAddRate": add,
-            "userSpotCrossRate": spot_cross,
-            "userSpotAddRate": spot_add,
-            "activeReferralDiscount": "0.0",
+            "userCrossRate": shown[0],
+            "userAddRate": shown[1],
+            "userSpotCrossRate": shown[2],
+            "userSpotAddRate": shown[3],
+            "activeReferralDiscount": text(rates.terms.referral_discount, 2),
             "trial": None,
             "feeTrialEscrow": "0.0",
             "nextTrialAvailableTimestamp": None,
             "stakingLink": None,
-            "activeStakingDiscount": {"bpsOfMaxSupply": "0.0", "discount": "0.0"},
+            "activeStakingDiscount": {"bpsOfMaxSupply": "0.0", "discount": text(rates.terms.staking_discount, 2)},
         }
+
+    def user_funding(self, query: dict[str, Any]) -> Any:
+        return _between(self._account(query), "fundings", query)[:MAX_ITEMS]
+
+    def active_asset_data(self, query: dict[str, Any]) -> Any:
+        book = self.exchange.execution.by_coin.get(query["coin"])
+        if book is None or book.market.is_spot:
+            raise BadQuery(f"no perp {query['coin']!r}")
+        return rows.active_asset_data(self._account(query) or Account(query["user"]), book)
 
     def extra_agents(self, query: dict[str, Any]) -> Any:
         return [
@@ -242,9 +281,21 @@ def book_rounding(query: dict[str, Any]) -> tuple[int | None, int]:
 
 def _between(account: Account | None, what: str, query: dict[str, Any]) -> list[dict[str, Any]]:
     """Rows with startTime <= time <= endTime, oldest first."""
-    found: list[dict[str, Any]] = getattr(account, what) if account is not None else []
+    return _within(getattr(account, what) if account is not None else [], query)
+
+
+def _within(found: Iterable[dict[str, Any]], query: dict[str, Any]) -> list[dict[str, Any]]:
     start, end = query.get("startTime") or 0, query.get("endTime") or 1 << 63
     return [row for row in found if start <= row["time"] <= end]
+
+
+def _rates(rates: tuple[int, int, int, int]) -> dict[str, str]:
+    return dict(zip(("cross", "add", "spotCross", "spotAdd"), (text(rate, 8) for rate in rates), strict=True))
+
+
+def _date(day: int) -> str:
+    """The UTC day of this number since 1970."""
+    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
 
 
 def _main_dex(value: Any) -> str:
@@ -289,6 +340,9 @@ QUERIES: dict[str, tuple[Callable[[Info, dict[str, Any]], Any], Kind]] = {
     "allMids": (Info.all_mids, _query(DEX)),
     "l2Book": (Info.l2_book, _query(*BOOK)),
     "recentTrades": (Info.recent_trades, _query(COIN)),
+    "fundingHistory": (Info.funding_history, _query(COIN, *TIMES)),
+    "predictedFundings": (Info.predicted_fundings, _query()),
+    "activeAssetData": (Info.active_asset_data, _query(USER, COIN)),
     "exchangeStatus": (Info.exchange_status, _query()),
     "perpsAtOpenInterestCap": (Info.nothing, _query(DEX)),
     "clearinghouseState": (Info.clearinghouse_state, _query(USER, DEX)),
@@ -303,7 +357,7 @@ QUERIES: dict[str, tuple[Callable[[Info, dict[str, Any]], Any], Kind]] = {
         _strict_flag("aggregateByTime", USER, *TIMES, ("reversed?", boolean)),
     ),
     "userNonFundingLedgerUpdates": (Info.ledger_updates, _query(USER, *LOOSE_TIMES)),
-    "userFunding": (Info.nothing, _query(USER, *LOOSE_TIMES)),
+    "userFunding": (Info.user_funding, _query(USER, *LOOSE_TIMES)),
     "userTwapSliceFills": (Info.nothing, _query(USER)),
     "twapHistory": (Info.nothing, _query(USER)),
     "userVaultEquities": (Info.nothing, _query(USER)),

@@ -1,10 +1,12 @@
-"""What is traded on the local exchange (layer 5): tokens, markets, their grids, and the metadata that names them.
+"""What can be traded on the local exchange (layer 5): tokens, markets and their grids, and the small built-in set.
 
 Prices are integers by 1e8 (`_e8`), sizes are lots of 10^-szDecimals (`_lots`). On the venue's grid price times size is
-exact in 1e-8 USDC: a perp price has at most 6 - szDecimals decimals (spot: 8 - szDecimals), so nothing is rounded.
+exact in 1e-8 of the quote token: a perp price has at most 6 - szDecimals decimals (spot: 8 - szDecimals), so nothing is
+rounded. Margin comes in tiers: the larger a position, the lower its leverage and the higher its maintenance margin.
 
-To add a market, add a line to PERPS or SPOTS (and its tokens to TOKENS). The asset id of a perp is its position,
-delisted rows included; of a spot pair 10000 + its `index`, which has gaps, as on the venue.
+To add a built-in market, add a line to PERPS or SPOTS (and its tokens to TOKENS). The asset id of a perp is its
+position, delisted rows included; of a spot pair 10000 + its `index`, which has gaps, as on the venue. Whole recorded
+universes are read by `universe`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from hlfast.sim.numbers import E8, POW10, short, text
 
 SPOT_ASSETS = 10_000
 """Asset ids from here on are spot pairs."""
+USD = 0
+"""The index of USDC, in which perps are margined."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,12 @@ class Token:
         """How transfers name it: `NAME:0x<token id>`."""
         return f"{self.name}:{self.token_id}"
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Token:
+        """Tokens and markets are constants: a copied exchange trades the same ones."""
+        return self
 
-USDC = Token("USDC", 0, 8, 8, "0x6d1e7cde53ba9467b783cb7c530ce054")
+
+USDC = Token("USDC", USD, 8, 8, "0x6d1e7cde53ba9467b783cb7c530ce054")
 PURR = Token("PURR", 1, 0, 5, "0xc1fb593aeffbeb02f85e0308e9956a90")
 HYPE = Token("HYPE", 150, 2, 8, "0x0d01dc56dcaaca66ad901c959b4011ec")
 TOKENS = (USDC, PURR, HYPE)
@@ -42,6 +50,8 @@ class Market:
     """One instrument and its grid.
 
     `start_px_e8` is the price that the background traders start from, and the reference while there is no book.
+    `tiers` are (lower bound of a position's value in 1e-8 USDC, max leverage). `margin_mode` is the venue's: "" allows
+    cross margin, "noCross" isolated margin only, "strictIsolated" isolated margin that cannot be taken out again.
     """
 
     def __init__(
@@ -53,7 +63,10 @@ class Market:
         start_px_decimals: int = 0,
         *,
         max_leverage: int = 1,
+        tiers: tuple[tuple[int, int], ...] = (),
+        margin_mode: str = "",
         base: Token = USDC,
+        quote: Token = USDC,
         is_delisted: bool = False,
     ) -> None:
         self.coin = coin
@@ -62,14 +75,21 @@ class Market:
         self.is_spot = asset >= SPOT_ASSETS
         self.px_decimals = (8 if self.is_spot else 6) - sz_decimals
         self.max_leverage = max_leverage
+        self.tiers = tiers or ((0, max_leverage),)
+        self.margin_mode = margin_mode
         self.base = base
+        self.quote = quote
         self.is_delisted = is_delisted
         self.start_px_e8 = start_px * POW10[8 - start_px_decimals]
         self._lot_scale = POW10[sz_decimals]
         self.px_step_e8 = POW10[8 - self.px_decimals]
+        self._maintenance = _maintenance_tiers(self.tiers)
 
     def __repr__(self) -> str:
         return f"<Market {self.coin} asset={self.asset}>"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Market:
+        return self
 
     def ntl_e8(self, px_e8: int, lots: int) -> int:
         """Price times size in 1e-8 USDC; exact on the grid."""
@@ -97,12 +117,39 @@ class Market:
 
     @property
     def minimum_text(self) -> str:
-        return "Order must have minimum value of 10 USDC." if self.is_spot else "Order must have minimum value of $10."
+        return f"Order must have minimum value of {f'10 {self.quote.name}' if self.is_spot else '$10'}."
 
     def max_order_ntl_e8(self, is_market: bool) -> int:
         """The venue's cap on one order's value: by leverage for market orders, ten times that for limit orders."""
         millions_e8 = next(cap for floor, cap in MAX_MARKET_NTL_E8 if self.max_leverage >= floor)
         return millions_e8 if is_market else 10 * millions_e8
+
+    def max_position_e8(self, leverage: int) -> int | None:
+        """The value up to which a position may have this leverage; None for no limit."""
+        return next((lower for lower, most in self.tiers if most < leverage), None)
+
+    def maintenance_e8(self, ntl_e8: int) -> int:
+        """Maintenance margin of a position of this value: value / (2 * max leverage), tier by tier."""
+        _, twice, deduction = self._tier(ntl_e8)
+        return ntl_e8 // twice - deduction
+
+    def maintenance_leverage(self, ntl_e8: int) -> int:
+        """Twice the max leverage of the tier that a position of this value is in."""
+        return self._tier(ntl_e8)[1]
+
+    def _tier(self, ntl_e8: int) -> tuple[int, int, int]:
+        return next(tier for tier in reversed(self._maintenance) if ntl_e8 >= tier[0])
+
+
+def _maintenance_tiers(tiers: tuple[tuple[int, int], ...]) -> list[tuple[int, int, int]]:
+    """(lower bound, twice the max leverage, deduction): maintenance is value over the second, less the third."""
+    found: list[tuple[int, int, int]] = []
+    deduction = 0
+    for lower, leverage in tiers:
+        if found:
+            deduction += lower // (2 * leverage) - lower // found[-1][1]
+        found.append((lower, 2 * leverage, deduction))
+    return found
 
 
 MAX_MARKET_NTL_E8 = ((25, 30_000_000 * E8), (20, 5_000_000 * E8), (10, 2_000_000 * E8), (0, 500_000 * E8))
@@ -120,59 +167,6 @@ SPOTS = (
     Market("PURR/USDC", SPOT_ASSETS, 0, 2, 1, base=PURR),
     Market("@107", SPOT_ASSETS + 107, 2, 40, base=HYPE),
 )
-MARKETS = PERPS + SPOTS
-
-
-def meta() -> dict[str, Any]:
-    """The perp universe, as `meta` answers it. A delisted row keeps its place, because its place is its asset id."""
-    leverages = sorted({market.max_leverage for market in PERPS})
-    return {
-        "universe": [
-            {
-                "szDecimals": market.sz_decimals,
-                "name": market.coin,
-                "maxLeverage": market.max_leverage,
-                "marginTableId": market.max_leverage,
-                **({"isDelisted": True} if market.is_delisted else {}),
-            }
-            for market in PERPS
-        ],
-        "marginTables": [[leverage, margin_table(leverage)] for leverage in leverages],
-        "collateralToken": USDC.index,
-    }
-
-
-def margin_table(leverage: int) -> dict[str, Any]:
-    return {"description": "", "marginTiers": [{"lowerBound": "0.0", "maxLeverage": leverage}]}
-
-
-def spot_meta() -> dict[str, Any]:
-    """The spot universe and its tokens, as `spotMeta` answers it."""
-    return {
-        "universe": [
-            {
-                "tokens": [market.base.index, USDC.index],
-                "name": market.coin,
-                "index": market.asset - SPOT_ASSETS,
-                "isCanonical": "/" in market.coin,
-            }
-            for market in SPOTS
-        ],
-        "tokens": [
-            {
-                "name": token.name,
-                "szDecimals": token.sz_decimals,
-                "weiDecimals": token.wei_decimals,
-                "index": token.index,
-                "tokenId": token.token_id,
-                "isCanonical": True,
-                "evmContract": None,
-                "fullName": None,
-                "deployerTradingFeeShare": "0.0",
-            }
-            for token in TOKENS
-        ],
-    }
 
 
 def dollars(ntl_e8: int) -> str:

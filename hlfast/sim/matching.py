@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +18,40 @@ from hlfast.sim.markets import Market
 
 if TYPE_CHECKING:
     from hlfast.sim.account import Account
+    from hlfast.sim.triggers import Family
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """What wakes an order up: the mark price at or beyond `px_e8`, take profit ("tp") or stop loss ("sl")."""
+
+    px_e8: int
+    is_market: bool
+    tpsl: str
+
+    def fires_above(self, is_buy: bool) -> bool:
+        """A sale takes profit above and stops its loss below; a buy the other way round."""
+        return (self.tpsl == "tp") != is_buy
+
+    def is_met(self, is_buy: bool, mark_e8: int) -> bool:
+        return mark_e8 >= self.px_e8 if self.fires_above(is_buy) else mark_e8 <= self.px_e8
 
 
 class Order:
-    """One order, from its oid on. `lots` is what is left, `status_lots` what was left when the status last changed."""
+    """One order, from its oid on. `lots` is what is left, `status_lots` what was left when the status last changed.
+
+    `waits` says what an order that is open but not in the book waits for: its parent's "fill" or the "trigger".
+    A `is_position_bound` order has no size until it fires: then it has the position's.
+    """
 
     __slots__ = (
         "account",
         "cloid",
+        "family",
         "filled_lots",
         "filled_ntl_e8",
         "is_buy",
+        "is_position_bound",
         "lots",
         "market",
         "oid",
@@ -39,6 +63,8 @@ class Order:
         "status_ms",
         "tif",
         "time_ms",
+        "trigger",
+        "waits",
     )
 
     def __init__(
@@ -53,6 +79,7 @@ class Order:
         reduce_only: bool,
         cloid: str | None,
         time_ms: int,
+        trigger: Trigger | None = None,
     ) -> None:
         self.account = account
         self.market = market
@@ -66,6 +93,10 @@ class Order:
         self.cloid = cloid
         self.time_ms = self.status_ms = time_ms
         self.status = ""
+        self.trigger = trigger
+        self.waits = ""
+        self.family: Family | None = None
+        self.is_position_bound = False
 
     @property
     def side(self) -> str:
@@ -150,9 +181,18 @@ class Book:
         self.bids, self.asks = Side(True), Side(False)
         self.version = 0
         self.mark_e8 = self.last_px_e8 = market.start_px_e8
+        self.outside_e8: int | None = None
+        self.is_mark_pinned = self.is_outside_pinned = False
         self.trades: deque[dict[str, Any]] = deque(maxlen=100)
         self.day_ntl_e8 = self.day_lots = 0
         self.open_interest_lots = 0
+        self.funding_rate_e10 = 0
+        self.fundings: deque[dict[str, Any]] = deque(maxlen=1000)
+
+    @property
+    def oracle_e8(self) -> int:
+        """The price outside; the mark where nobody says one."""
+        return self.mark_e8 if self.outside_e8 is None else self.outside_e8
 
     def own(self, is_buy: bool) -> Side:
         return self.bids if is_buy else self.asks
@@ -184,12 +224,6 @@ class Book:
         """The middle of a two-sided book."""
         bid, ask = self.bids.best, self.asks.best
         return None if bid is None or ask is None else (bid.px_e8 + ask.px_e8) // 2
-
-    def update_mark(self) -> None:
-        """Mark = mid on the price grid; a one-sided book keeps the last one."""
-        mid = self.mid_e8
-        if mid is not None:
-            self.mark_e8 = mid - mid % self.market.tick_e8(mid)
 
     def average_px_e8(self, is_buy: bool, ntl_e8: int) -> int | None:
         """What taking `ntl_e8` of value from the book would cost on average (the impact price); None if too thin."""

@@ -9,7 +9,10 @@ This shares no code with hlfast's own number kernels: the exchange is the other 
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+
+from hlfast.errors import ConfigError
 
 E8 = 10**8
 POW10: tuple[int, ...] = tuple(10**n for n in range(41))
@@ -35,6 +38,19 @@ def scaled(number: str, decimals: int) -> int | None:
     if len(fraction) > decimals:
         return None
     return int(whole + fraction.ljust(decimals, "0"))
+
+
+def price_e8(px: str | int | Decimal) -> int:
+    """A price that a person gives, by 1e8. Raises ConfigError if it is not above 0 or finer than that."""
+    try:
+        value = Decimal(px).scaleb(8) if not isinstance(px, float) else None
+    except InvalidOperation:
+        value = None
+    if value is None or not value.is_finite() or value <= 0 or value != int(value):
+        raise ConfigError(
+            f'a price must be text, int or Decimal above 0 with at most 8 decimals, got {px!r}; say "65000.5"'
+        )
+    return int(value)
 
 
 def half_even(numerator: int, denominator: int) -> int:

@@ -10,12 +10,12 @@ from decimal import Decimal
 from typing import Any
 
 from hlfast.sim.account import Account, PerpPosition
-from hlfast.sim.markets import TOKENS, USDC
+from hlfast.sim.funding_rate import impact_pxs, premium_e10
+from hlfast.sim.markets import USD
 from hlfast.sim.matching import Book, Order
-from hlfast.sim.numbers import E8, half_even, text
+from hlfast.sim.numbers import POW10, half_even, short, text
 
-IMPACT_NTL_E8 = {"BTC": 20_000 * E8, "ETH": 20_000 * E8}
-OTHER_IMPACT_NTL_E8 = 6_000 * E8
+TPSL_NAMES = {"sl": "Stop", "tp": "Take Profit"}
 
 
 def order_row(order: Order, lots: int) -> dict[str, Any]:
@@ -43,7 +43,11 @@ def open_order_row(order: Order) -> dict[str, Any]:
 
 
 def frontend_row(order: Order, lots: int) -> dict[str, Any]:
-    market = order.market
+    """With the trigger, and the children that still wait for this order's fill."""
+    market, trigger, family = order.market, order.trigger, order.family
+    children: list[Order] = []
+    if family is not None and family.parent is order:
+        children = [child for child in family.children if child.waits == "fill"]
     return {
         "coin": market.coin,
         "side": order.side,
@@ -51,17 +55,33 @@ def frontend_row(order: Order, lots: int) -> dict[str, Any]:
         "sz": market.sz_text(lots),
         "oid": order.oid,
         "timestamp": order.time_ms,
-        "triggerCondition": "N/A",
-        "isTrigger": False,
-        "triggerPx": "0.0",
-        "children": [],
-        "isPositionTpsl": False,
+        "triggerCondition": trigger_condition(order),
+        "isTrigger": trigger is not None,
+        "triggerPx": "0.0" if trigger is None else market.px_text(trigger.px_e8),
+        "children": [frontend_row(child, child.lots) for child in children],
+        "isPositionTpsl": order.is_position_bound,
         "reduceOnly": order.reduce_only,
-        "orderType": "Market" if order.tif == "FrontendMarket" else "Limit",
+        "orderType": order_type(order),
         "origSz": market.sz_text(order.orig_lots),
-        "tif": order.tif,
+        "tif": order.tif if trigger is None else None,
         "cloid": order.cloid,
     }
+
+
+def order_type(order: Order) -> str:
+    if order.trigger is None:
+        return "Market" if order.tif in ("FrontendMarket", "LiquidationMarket") else "Limit"
+    return f"{TPSL_NAMES[order.trigger.tpsl]} {'Market' if order.trigger.is_market else 'Limit'}"
+
+
+def trigger_condition(order: Order) -> str:
+    """`Price above 2200` until it fires, `Triggered` from then on."""
+    trigger = order.trigger
+    if trigger is None:
+        return "N/A"
+    if order.tif:
+        return "Triggered"
+    return f"Price {'above' if trigger.fires_above(order.is_buy) else 'below'} {short(trigger.px_e8, 8)}"
 
 
 def status_row(order: Order) -> dict[str, Any]:
@@ -98,21 +118,20 @@ def _plain(number: Decimal) -> str:
 
 
 def perp_context(book: Book) -> dict[str, Any]:
-    """PerpAssetCtx. There is no funding and no outside oracle here: the oracle is the mark."""
+    """PerpAssetCtx; the oracle is the price outside, or the mark where there is none."""
     market, mid = book.market, book.mid_e8
-    depth = IMPACT_NTL_E8.get(market.coin, OTHER_IMPACT_NTL_E8)
-    impact = [book.average_px_e8(False, depth), book.average_px_e8(True, depth)]
-    has_impact = mid is not None and None not in impact
+    impact = impact_pxs(book)
+    premium = premium_e10(book) if mid is not None else None
     return {
-        "funding": "0.0",
+        "funding": text(book.funding_rate_e10, 10),
         "openInterest": market.sz_text(book.open_interest_lots),
         "prevDayPx": market.px_text(market.start_px_e8),
         "dayNtlVlm": text(book.day_ntl_e8, 8),
-        "premium": "0.0" if has_impact else None,
-        "oraclePx": market.px_text(book.mark_e8),
+        "premium": None if premium is None else text(premium, 10),
+        "oraclePx": market.px_text(book.oracle_e8),
         "markPx": market.px_text(book.mark_e8),
         "midPx": None if mid is None else market.px_text(mid),
-        "impactPxs": [market.px_text(px) for px in impact if px is not None] if has_impact else None,
+        "impactPxs": None if premium is None else [market.px_text(px) for px in impact if px is not None],
         "dayBaseVlm": market.sz_text(book.day_lots),
     }
 
@@ -145,71 +164,107 @@ def l2_book(book: Book, time_ms: int, depth: int = 20, figures: int | None = Non
 
 
 def clearinghouse_state(account: Account | None, time_ms: int) -> dict[str, Any]:
-    """The perp account, all positions cross. None (an unknown user) reads as zeros, as on the venue."""
+    """The perp account. None (an unknown user) reads as zeros, as on the venue."""
     positions = [] if account is None else [p for p in account.positions.values() if p.lots]
-    value = 0 if account is None else account.value_e8
-    summary = {
-        "accountValue": text(value, 8),
-        "totalNtlPos": text(sum(abs(p.value_e8) for p in positions), 8),
-        "totalRawUsd": text(0 if account is None else account.cash_e8, 8),
-        "totalMarginUsed": text(sum(p.margin_e8 for p in positions), 8),
-    }
+    cross = [position for position in positions if position.is_cross]
+    value, cash = (0, 0) if account is None else (account.value_e8, account.cash_e8)
     return {
-        "marginSummary": summary,
-        "crossMarginSummary": dict(summary),
-        "crossMaintenanceMarginUsed": text(sum(map(maintenance_e8, positions)), 8),
+        "marginSummary": margin_summary(value, cash, positions),
+        "crossMarginSummary": margin_summary(value, cash, cross),
+        "crossMaintenanceMarginUsed": text(sum(p.maintenance_e8 for p in cross), 8),
         "withdrawable": text(0 if account is None else account.withdrawable_e8, 8),
-        "assetPositions": [{"type": "oneWay", "position": position_row(p, value, positions)} for p in positions],
+        "assetPositions": [{"type": "oneWay", "position": position_row(p, value, cross)} for p in positions],
         "time": time_ms,
     }
 
 
-def maintenance_e8(position: PerpPosition) -> int:
-    return abs(position.value_e8) // (2 * position.book.market.max_leverage)
+def margin_summary(value_e8: int, cash_e8: int, positions: list[PerpPosition]) -> dict[str, Any]:
+    """`value_e8` and `cash_e8` are the cross account's; isolated positions come on top."""
+    isolated = [position for position in positions if not position.is_cross]
+    return {
+        "accountValue": text(value_e8 + sum(p.equity_e8 for p in isolated), 8),
+        "totalNtlPos": text(sum(abs(p.value_e8) for p in positions), 8),
+        "totalRawUsd": text(cash_e8 + sum(p.raw_e8 for p in isolated), 8),
+        "totalMarginUsed": text(sum(p.margin_e8 for p in positions), 8),
+    }
 
 
-def position_row(position: PerpPosition, value_e8: int, positions: list[PerpPosition]) -> dict[str, Any]:
+def leverage_row(position: PerpPosition) -> dict[str, Any]:
+    if position.is_cross:
+        return {"type": "cross", "value": position.leverage}
+    return {"type": "isolated", "value": position.leverage, "rawUsd": text(position.raw_e8, 8)}
+
+
+def position_row(position: PerpPosition, value_e8: int, cross: list[PerpPosition]) -> dict[str, Any]:
     market = position.book.market
     lots, entry = abs(position.lots), position.entry_ntl_e8
-    entry_px_e8 = entry * 10**market.sz_decimals // lots
+    entry_px_e8 = entry * POW10[market.sz_decimals] // lots
     pnl = position.unrealized_pnl_e8
+    paid = (position.funding_e8, position.funding_open_e8, position.funding_change_e8)
     return {
         "coin": market.coin,
         "szi": market.sz_text(position.lots),
-        "leverage": {"type": "cross", "value": position.leverage},
+        "leverage": leverage_row(position),
         "entryPx": market.px_text(half_even(entry_px_e8, market.px_step_e8) * market.px_step_e8),
         "positionValue": text(abs(position.value_e8), 8),
         "unrealizedPnl": text(pnl, 8),
         "returnOnEquity": text(half_even(pnl * position.leverage * 10**10, entry), 10) if entry else "0.0",
-        "liquidationPx": liquidation_px(position, value_e8, positions),
+        "liquidationPx": liquidation_px(position, value_e8, cross),
         "marginUsed": text(position.margin_e8, 8),
         "maxLeverage": market.max_leverage,
-        "cumFunding": {"allTime": "0.0", "sinceOpen": "0.0", "sinceChange": "0.0"},
+        "cumFunding": dict(zip(("allTime", "sinceOpen", "sinceChange"), (text(e8, 8) for e8 in paid), strict=True)),
     }
 
 
-def liquidation_px(position: PerpPosition, value_e8: int, positions: list[PerpPosition]) -> str | None:
-    """price - side * marginAvailable / size / (1 - l * side), l = 1 / (2 * maxLeverage); null where there is none."""
+def liquidation_px(position: PerpPosition, value_e8: int, cross: list[PerpPosition]) -> str | None:
+    """price - side * marginAvailable / size / (1 - l * side), l = 1 / (2 * max leverage of its tier); null for none."""
     market, side = position.book.market, 1 if position.lots > 0 else -1
-    available = value_e8 - sum(map(maintenance_e8, positions))
-    twice = 2 * market.max_leverage
-    distance = available * 10**market.sz_decimals * twice // (abs(position.lots) * (twice - side))
+    if position.is_cross:
+        available = value_e8 - sum(p.maintenance_e8 for p in cross)
+    else:
+        available = position.equity_e8 - position.maintenance_e8
+    twice = market.maintenance_leverage(abs(position.value_e8))
+    distance = available * POW10[market.sz_decimals] * twice // (abs(position.lots) * (twice - side))
     px_e8 = position.book.mark_e8 - side * distance
     return market.px_text(px_e8) if px_e8 > 0 else None
 
 
+def active_asset_data(account: Account, book: Book) -> dict[str, Any]:
+    """What the account could still trade in this market, [long, short]: free margin, and the position it can close."""
+    market = book.market
+    position = account.positions.get(market.asset) or PerpPosition(book)  # asking makes none
+    free = max(0, account.value_e8 - account.required_e8)
+    to_trade = []
+    for is_buy in (True, False):
+        closes = position.lots and (position.lots > 0) != is_buy
+        to_trade.append(free + (2 * abs(position.value_e8) // position.leverage if closes else 0))
+    return {
+        "user": account.address,
+        "coin": market.coin,
+        "leverage": leverage_row(position),
+        "maxTradeSzs": [market.sz_text(market.lots_for(usd * position.leverage, book.mark_e8)) for usd in to_trade],
+        "availableToTrade": [text(usd, 8) for usd in to_trade],
+        "markPx": market.px_text(book.mark_e8),
+    }
+
+
+def user_fundings(account: Account) -> list[dict[str, Any]]:
+    """As the `userFundings` feed shows them: flat, oldest first."""
+    return [{"time": row["time"], **{k: v for k, v in row["delta"].items() if k != "type"}} for row in account.fundings]
+
+
 def spot_state(account: Account | None) -> dict[str, Any]:
     rows = []
-    for token in TOKENS:
-        balance = None if account is None else account.spot.get(token.index)
-        if balance is None or (not balance.total_wei and token is not USDC):
+    for index, balance in [] if account is None else sorted(account.spot.items()):
+        if not balance.total_wei and index != USD:
             continue
+        decimals = balance.token.wei_decimals
         rows.append(
             {
-                "coin": token.name,
-                "token": token.index,
-                "total": text(balance.total_wei, token.wei_decimals),
-                "hold": text(balance.hold_wei, token.wei_decimals),
+                "coin": balance.token.name,
+                "token": index,
+                "total": text(balance.total_wei, decimals),
+                "hold": text(balance.hold_wei, decimals),
                 "entryNtl": text(balance.entry_ntl_e8, 8),
             }
         )

@@ -5,83 +5,43 @@ for its frame: rows of the block for one user or coin, or a snapshot when its ti
 `first` and `on_block`, and a line in FEEDS.
 
 Frames of one block go out in a fixed order: user feeds first, then market feeds, in order of subscription; answers to
-actions come after them (`server`). Every frame passes `Hub.frame_filter`, with which tests lose one.
+actions come after them (`server`). Every frame passes the armed faults, then `Hub.frame_filter`, with which tests lose
+one. `Hub.record` keeps the last ones that were really written: to whom, on what, when.
 """
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import struct as binary
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, TypeAlias
 
 import orjson
-from aiohttp import web
 
-from hlfast import clock
 from hlfast.sim import rows
 from hlfast.sim.block import Block
 from hlfast.sim.exchange import Exchange
+from hlfast.sim.faults import FRAME, Faults, Message
 from hlfast.sim.info import BOOK, DEX, USER, BadQuery, Info, book_rounding
+from hlfast.sim.links import Link
 from hlfast.sim.shapes import Kind, Malformed, boolean, string, struct, true_only
+from hlfast.sim.weights import Caps
 
 FrameFilter: TypeAlias = Callable[[str | None, str, str], bool]
 
-GREETING = "Websocket connection established."
-MAX_SUBSCRIPTIONS = 1000
-MAX_USERS = 10
-MAX_BACKLOG = 100_000
-"""A client that reads so slowly that this many frames wait for it is cut off."""
+GREETING = b"Websocket connection established."
 FULL_DEPTH, FAST_DEPTH = 20, 5
 RECENT_TRADES = 10
 CONTEXT_INTERVAL_MS = 1_000
 
 
+Written: TypeAlias = "tuple[int, int, str, str | None, str, bytes]"
+"""Block time, block number, connection, user, channel, frame."""
+
+
 def dumps(value: Any) -> str:
     """Compact JSON, keys in the order in which they were put."""
     return orjson.dumps(value).decode()
-
-
-class Connection:
-    """One WebSocket: frames go into a queue and a task writes them, so that nobody waits for a slow reader."""
-
-    def __init__(self, socket_: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
-        self.feeds: dict[str, Feed] = {}
-        self.pending_posts = 0
-        self.last_sent_ns = clock.monotonic_ns()
-        self._socket = socket_
-        self._transport = transport
-        self._waiting: deque[str] = deque()
-        self._wake = asyncio.Event()
-
-    def write(self, frame: str) -> None:
-        self._waiting.append(frame)
-        self._wake.set()
-        self.last_sent_ns = clock.monotonic_ns()
-        if len(self._waiting) > MAX_BACKLOG:
-            self.abort()
-
-    async def write_all(self) -> None:
-        """Runs as long as the connection."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                await self._socket.send_str(self._waiting.popleft())
-
-    async def close(self, reason: bytes) -> None:
-        await self._socket.close(code=1000, message=reason)
-
-    def abort(self) -> None:
-        """Reset the TCP connection: no close frame, what waits is lost, the peer sees ECONNRESET."""
-        if self._transport is None or self._transport.is_closing():
-            return
-        raw = self._transport.get_extra_info("socket")
-        if raw is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, binary.pack("ii", 1, 0))
-        self._transport.abort()
 
 
 class Feed:
@@ -94,7 +54,7 @@ class Feed:
         self.channel: str = subscription["type"]
         self.user: str | None = subscription.get("user")
         self.coin: str = subscription.get("coin", "")
-        self.listeners: list[Connection] = []
+        self.listeners: dict[Link, None] = {}
         self.interval_ms = CONTEXT_INTERVAL_MS
         self._last_ms = self.exchange.time_ms
 
@@ -193,7 +153,7 @@ class OrderUpdatesFeed(Feed):
 
 
 class UserEventsFeed(Feed):
-    """Channel `user`: fills, or cancels that the user did not ask for; it does not name its user."""
+    """Channel `user`: fills, cancels that the user did not ask for, funding, liquidations; it does not name its user."""
 
     def __init__(self, hub: Hub, subscription: dict[str, Any]) -> None:
         super().__init__(hub, subscription)
@@ -201,11 +161,14 @@ class UserEventsFeed(Feed):
 
     def on_block(self, block: Block) -> Any:
         user = self.user or ""
-        return Several(
+        events: list[dict[str, Any]] = [
             {name: found[user]}
             for name, found in (("fills", block.fills), ("nonUserCancel", block.non_user_cancels))
             if user in found
-        )
+        ]
+        for name, by_user in (("funding", block.fundings), ("liquidation", block.liquidations)):
+            events.extend({name: row} for row in by_user.get(user, ()))
+        return Several(events)
 
 
 class UserFillsFeed(Feed):
@@ -224,13 +187,29 @@ class UserFillsFeed(Feed):
 
 
 class UserFundingsFeed(Feed):
-    """There is no funding here yet: an empty snapshot, and nothing after it."""
-
     def first(self) -> Any:
-        return {"isSnapshot": True, "user": self.user, "fundings": []}
+        account = self.exchange.accounts.get(self.user or "")
+        fundings = [] if account is None else rows.user_fundings(account)
+        return {"isSnapshot": True, "user": self.user, "fundings": fundings}
 
     def on_block(self, block: Block) -> Any:
-        return None
+        fundings = block.fundings.get(self.user or "")
+        return None if fundings is None else {"user": self.user, "fundings": fundings}
+
+
+class ActiveAssetDataFeed(Feed):
+    """Leverage and room to trade of one user in one perp: periodically, and on blocks that changed something."""
+
+    def __init__(self, hub: Hub, subscription: dict[str, Any]) -> None:
+        super().__init__(hub, subscription)
+        self.first()  # raises `BadQuery` for a spot pair
+
+    def first(self) -> Any:
+        return self.hub.info.active_asset_data(self.subscription)
+
+    def on_block(self, block: Block) -> Any:
+        due = self.is_due(block)
+        return self.first() if due or self.user in block.touched else None
 
 
 class OpenOrdersFeed(Feed):
@@ -302,49 +281,88 @@ FEEDS: dict[str, tuple[type[Feed], Kind]] = {
     "openOrders": (OpenOrdersFeed, _with_dex),
     "clearinghouseState": (ClearinghouseStateFeed, _with_dex),
     "spotState": (SpotStateFeed, _USER),
+    "activeAssetData": (ActiveAssetDataFeed, _subscription(USER, ("coin", string))),
 }
+
+
+class Held:
+    """What one IP listens to: how many subscriptions, and how many of each user."""
+
+    __slots__ = ("subscriptions", "users")
+
+    def __init__(self) -> None:
+        self.subscriptions = 0
+        self.users: dict[str, int] = {}
 
 
 class Hub:
     """All connections and feeds."""
 
-    def __init__(self, exchange: Exchange, info: Info, book_interval_ms: int) -> None:
+    def __init__(
+        self, exchange: Exchange, info: Info, book_interval_ms: int, faults: Faults, caps: Caps, record: int
+    ) -> None:
+        """`record` is how many written frames are kept; 0 for none."""
         self.exchange = exchange
         self.info = info
         self.book_interval_ms = book_interval_ms
-        self.connections: set[Connection] = set()
+        self.connections: dict[Link, None] = {}
         self.frame_filter: FrameFilter | None = None
+        self.record: deque[Written] | None = deque(maxlen=record) if record else None
         self.counters = {"connections": 0, "frames": 0, "frames_dropped": 0}
+        self._faults = faults
+        self._caps = caps
         self._user_feeds: dict[str, Feed] = {}
         self._market_feeds: dict[str, Feed] = {}
+        self._held: dict[str, Held] = {}
 
-    def send(self, connection: Connection, channel: str, data: Any, user: str | None = None) -> None:
-        """One frame to one connection."""
+    def add(self, link: Link) -> None:
+        """A new connection."""
+        self.connections[link] = None
+        self.counters["connections"] += 1
+
+    def send(self, link: Link, channel: str, data: Any, user: str | None = None) -> None:
+        """One frame of a stream, or about one, to one connection."""
         body = {"channel": channel} if data is None else {"channel": channel, "data": data}
-        self._send_text(connection, channel, dumps(body), user)
+        self._send_frame(link, channel, orjson.dumps(body), user)
 
-    def _send_text(self, connection: Connection, channel: str, frame: str, user: str | None) -> None:
-        if self.frame_filter is not None and not self.frame_filter(user, channel, frame):
+    def _send_frame(self, link: Link, channel: str, frame: bytes, user: str | None) -> None:
+        if self._faults.armed:
+            proceed = partial(self.write, link, channel, frame, user)
+
+            def replace(text: str) -> None:
+                self.write(link, channel, text.encode(), user)
+
+            if self._faults.apply(Message(FRAME, link.transport, channel, user, link, frame.decode, proceed, replace)):
+                return
+        self.write(link, channel, frame, user)
+
+    def write(self, link: Link, channel: str, frame: bytes, user: str | None) -> None:
+        """Send as it is: what no fault took."""
+        if self.frame_filter is not None and not self.frame_filter(user, channel, frame.decode()):
             self.counters["frames_dropped"] += 1
             return
-        self.counters["frames"] += 1
-        connection.write(frame)
+        if link.write(frame):
+            self.counters["frames"] += 1
+            if self.record is not None:
+                self.record.append((self.exchange.time_ms, self.exchange.block_number, str(link), user, channel, frame))
 
-    def publish(self, block: Block) -> None:
-        """The frames of one block, to everybody who listens."""
-        for feeds in (self._user_feeds, self._market_feeds):
-            for feed in feeds.values():
-                data = feed.on_block(block)
-                if data is None:
-                    continue
-                for item in data if isinstance(data, Several) else (data,):
-                    frame = dumps({"channel": feed.channel, "data": item})
-                    for connection in feed.listeners:
-                        self._send_text(connection, feed.channel, frame, feed.user)
+    def publish(self, block: Block, fills_first: Collection[str] = ()) -> None:
+        """The frames of one block, to everybody who listens. The users in `fills_first` hear of their fills first."""
+        user_feeds = list(self._user_feeds.values())
+        if fills_first:
+            user_feeds.sort(key=lambda feed: not (feed.user in fills_first and feed.channel in ("userFills", "user")))
+        for feed in (*user_feeds, *self._market_feeds.values()):
+            data = feed.on_block(block)
+            if data is None:
+                continue
+            for item in data if isinstance(data, Several) else (data,):
+                frame = orjson.dumps({"channel": feed.channel, "data": item})
+                for link in list(feed.listeners):
+                    self._send_frame(link, feed.channel, frame, feed.user)
 
     # -- subscriptions ---------------------------------------------------------------------------------------------
 
-    def subscribe(self, connection: Connection, wanted: Any) -> None:
+    def subscribe(self, connection: Link, wanted: Any) -> None:
         """Acknowledge, then send the snapshot; or say on `error` why not."""
         subscription = self._read(connection, wanted)
         if subscription is None:
@@ -353,26 +371,33 @@ class Hub:
         if key in connection.feeds:
             self.send(connection, "error", f"Already subscribed: {key}")
             return
-        if len(connection.feeds) >= MAX_SUBSCRIPTIONS:
-            self.send(connection, "error", f"Cannot subscribe to more than {MAX_SUBSCRIPTIONS} channels.")
+        held = self._held.setdefault(connection.ip, Held())
+        if held.subscriptions >= self._caps.subscriptions:
+            self.send(connection, "error", f"Cannot subscribe to more than {self._caps.subscriptions} channels.")
             return
         user = subscription.get("user")
-        users = {feed.user for feed in self._user_feeds.values()}
-        if user is not None and user not in users and len(users) >= MAX_USERS:
-            self.send(connection, "error", f"Cannot track more than {MAX_USERS} total users.")
+        if user is not None and user not in held.users and len(held.users) >= self._caps.users:
+            self.send(connection, "error", f"Cannot track more than {self._caps.users} total users.")
             return
         feeds = self._market_feeds if user is None else self._user_feeds
         feed = feeds.get(key)
         if feed is None:
-            feed = feeds[key] = FEEDS[subscription["type"]][0](self, subscription)
-        feed.listeners.append(connection)
+            try:
+                feed = feeds[key] = FEEDS[subscription["type"]][0](self, subscription)
+            except BadQuery:
+                self.send(connection, "error", f"Invalid subscription {dumps(wanted)}")
+                return
+        feed.listeners[connection] = None
         connection.feeds[key] = feed
+        held.subscriptions += 1
+        if user is not None:
+            held.users[user] = held.users.get(user, 0) + 1
         self._acknowledge(connection, "subscribe", subscription)
         first = feed.first()
         if first is not None:
             self.send(connection, feed.channel, first, user)
 
-    def unsubscribe(self, connection: Connection, wanted: Any) -> None:
+    def unsubscribe(self, connection: Link, wanted: Any) -> None:
         subscription = self._read(connection, wanted)
         if subscription is None:
             return
@@ -384,22 +409,28 @@ class Hub:
         self._leave(connection, key, feed)
         self._acknowledge(connection, "unsubscribe", subscription)
 
-    def drop(self, connection: Connection) -> None:
+    def drop(self, connection: Link) -> None:
         """The connection is gone, and its subscriptions with it."""
-        self.connections.discard(connection)
+        self.connections.pop(connection, None)
         for key, feed in connection.feeds.items():
             self._leave(connection, key, feed)
         connection.feeds.clear()
 
-    def _leave(self, connection: Connection, key: str, feed: Feed) -> None:
-        feed.listeners.remove(connection)
+    def _leave(self, connection: Link, key: str, feed: Feed) -> None:
+        del feed.listeners[connection]
+        held = self._held[connection.ip]
+        held.subscriptions -= 1
+        if feed.user is not None:
+            held.users[feed.user] -= 1
+            if not held.users[feed.user]:
+                del held.users[feed.user]
         if not feed.listeners:
             del (self._market_feeds if feed.user is None else self._user_feeds)[key]
 
-    def _acknowledge(self, connection: Connection, method: str, subscription: dict[str, Any]) -> None:
+    def _acknowledge(self, connection: Link, method: str, subscription: dict[str, Any]) -> None:
         self.send(connection, "subscriptionResponse", {"method": method, "subscription": subscription})
 
-    def _read(self, connection: Connection, wanted: Any) -> dict[str, Any] | None:
+    def _read(self, connection: Link, wanted: Any) -> dict[str, Any] | None:
         """The normalised subscription; None, and an error frame, if there is no such feed or coin."""
         kind = wanted.get("type") if type(wanted) is dict else None
         try:

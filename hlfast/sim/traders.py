@@ -1,6 +1,6 @@
 """The background traders of the local exchange (layer 5): they make books move and quotes fill.
 
-For each market a *fair price* walks at random, pulled softly to its start. Two makers keep ladders around it (a tight
+FLOWS names the kinds there are. For each market a *fair price* walks at random, pulled softly to its start. Two makers keep ladders around it (a tight
 one near the touch, a wide one behind), a taker hits one side at random with a size that often sweeps several levels,
 and an arbitrageur takes what other people leave on the wrong side of the fair price. They act straight on the engine.
 
@@ -51,6 +51,30 @@ TEMPERS = (
     Temper("PURR/USDC", 0.8, 1, 500, 1_000, 0.2),
     Temper("@107", 1.0, 1, 2_000, 5_000, 0.2),
 )
+USUAL = Temper("", 0.9, 1, 2_000, 5_000, 0.2)
+"""For markets of a universe that has none of the above."""
+USUAL_MARKETS = 5
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Who is there, and how fair prices move: pulled to their start, or drifting `drift_bps` a block one way for long."""
+
+    makes: bool = True
+    takes: bool = True
+    drift_bps: float = 0.0
+
+
+FLOWS = {
+    "noise": Flow(),
+    "trend": Flow(drift_bps=0.4),
+    "makers": Flow(takes=False),
+    "takers": Flow(makes=False),
+    "none": Flow(makes=False, takes=False),
+}
+TURN_CHANCE = 0.001
+"""That a drift turns, per block."""
+DRIFT_BAND = 0.9
 TIGHT, WIDE = (1, 6), (2, 20)
 """The two makers: (steps between their levels, levels a side)."""
 
@@ -77,11 +101,13 @@ class Ladder:
 class Street:
     """One market and those who trade in it."""
 
-    def __init__(self, temper: Temper, book: Book, makers: list[Account], seed: int) -> None:
+    def __init__(self, temper: Temper, book: Book, makers: list[Account], seed: int, flow: Flow) -> None:
         market = book.market
         self.temper = temper
+        self.flow = flow
         self.book = book
-        self.random = random.Random(f"{seed}:{temper.coin}")
+        self.random = random.Random(f"{seed}:{market.coin}")
+        self._drift_bps = flow.drift_bps
         self.start_e8 = self.fair_e8 = market.start_px_e8
         self.step_e8 = temper.step_ticks * market.tick_e8(market.start_px_e8)
         lots = market.lots_for(temper.level_usd * E8, market.start_px_e8)
@@ -94,36 +120,60 @@ class Street:
     def draw(self) -> None:
         """The next fair price, and whether somebody takes: (is_buy, value in 1e-8 USDC)."""
         temper, draw = self.temper, self.random
-        moved = self.fair_e8 * (1 + draw.gauss(0.0, temper.volatility_bps / 10_000))
-        moved += (self.start_e8 - moved) * PULL
-        low, high = self.start_e8 * (1 - BAND), self.start_e8 * (1 + BAND)
+        moved = self.fair_e8 * (1 + draw.gauss(self._drift_bps / 10_000, temper.volatility_bps / 10_000))
+        band = BAND
+        if self._drift_bps:
+            band = DRIFT_BAND
+            if draw.random() < TURN_CHANCE:
+                self._drift_bps = -self._drift_bps
+            self._fit_steps()
+        else:
+            moved += (self.start_e8 - moved) * PULL
+        low, high = self.start_e8 * (1 - band), self.start_e8 * (1 + band)
         self.fair_e8 = int(min(max(moved, low), high))
         takes, is_buy, size = draw.random() < temper.take_chance, draw.random() < 0.5, draw.expovariate(1.0)
-        self.take = (is_buy, int(size * temper.take_usd * E8)) if takes else None
+        self.take = (is_buy, int(size * temper.take_usd * E8)) if takes and self.flow.takes else None
+
+    def _fit_steps(self) -> None:
+        """A price that has gone far may be on another grid."""
+        step_e8 = self.temper.step_ticks * self.book.market.tick_e8(self.fair_e8)
+        if step_e8 != self.step_e8:
+            self.step_e8 = step_e8
+            for ladder, (steps, _) in zip(self.ladders, (TIGHT, WIDE), strict=True):
+                ladder.step_e8 = step_e8 * steps
 
 
 class Traders:
     """All of them. `quote` runs before other people's takers in a block, `take` after."""
 
-    def __init__(self, exchange: Exchange, seed: int) -> None:
+    def __init__(self, exchange: Exchange, seed: int, flow: Flow) -> None:
         self._execution = exchange.execution
+        self.flow = flow
         self.blocks = 0
+        tempers = _tempers(list(self._execution.books.values()))
         accounts = []
         for index in range(4):
             account = exchange.open_account(f"0x{0x51A0 + index:040x}", HOUSE_USDC, HOUSE_USDC, is_house=True)
-            for book in self._execution.books.values():
-                if book.market.is_spot:
-                    token = book.market.base
-                    account.balance(token.index).total_wei = HOUSE_TOKENS * 10**token.wei_decimals
+            for _, book in tempers:
+                for token in (book.market.base, book.market.quote) if book.market.is_spot else ():
+                    balance = account.balance(token.index)
+                    balance.total_wei = max(balance.total_wei, HOUSE_TOKENS * 10**token.wei_decimals)
             accounts.append(account)
         self.makers, self.taker, self.arbitrageur = accounts[:2], accounts[2], accounts[3]
-        self.streets = [Street(temper, self._execution.by_coin[temper.coin], self.makers, seed) for temper in TEMPERS]
+        self.streets = [Street(temper, book, self.makers, seed, flow) for temper, book in tempers]
+
+    def fair_e8(self) -> dict[int, int]:
+        """The prices outside, by asset, on the price grid."""
+        fair = {street.book.market: street.fair_e8 for street in self.streets}
+        return {market.asset: px_e8 - px_e8 % market.tick_e8(px_e8) for market, px_e8 in fair.items()}
 
     def quote(self) -> None:
         """Move the fair prices and the ladders with them: what is out of place goes first, then the gaps are filled."""
         self.blocks += 1
         for street in self.streets:
             street.draw()
+            if not self.flow.makes:
+                continue
             levels = [(ladder, ladder.wanted(street.fair_e8)) for ladder in street.ladders]
             for ladder, wanted in levels:
                 self._clear(ladder, wanted)
@@ -153,6 +203,8 @@ class Traders:
 
     def take(self) -> None:
         """Arbitrage first, then this block's takes."""
+        if not self.flow.takes:
+            return
         for street in self.streets:
             for is_buy in (True, False):
                 self._arbitrage(street, is_buy)
@@ -178,3 +230,10 @@ class Traders:
         if lots:
             self._execution.begin_transaction()
             self._execution.place(account, Ticket(book.market, is_buy, px_e8, lots, "Ioc"))
+
+
+def _tempers(books: list[Book]) -> list[tuple[Temper, Book]]:
+    """The markets that are traded: those with a temper of their own, else the first perps."""
+    open_books = {book.market.coin: book for book in books if not book.market.is_delisted}
+    known = [(temper, open_books[temper.coin]) for temper in TEMPERS if temper.coin in open_books]
+    return known or [(USUAL, book) for book in list(open_books.values())[:USUAL_MARKETS]]

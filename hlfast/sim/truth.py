@@ -3,42 +3,68 @@
     truth(exchange)                  # everybody but the background traders
     truth(exchange, "0x1479...")     # one account; an unknown one reads as zeros
 
-All amounts are exact decimal text. `fills` are the full rows in the order in which they happened, `fees` are by token.
+All amounts are exact decimal text; cash is cross and isolated together. `fills` are the full rows in the order in which
+they happened, `fees` are by token. History is bounded: `dropped` says how many old rows of each kind are gone.
+With a record (`SimExchange(record=True)`) each order has its `states`, [status, ms] in order, and `sent` holds the last
+frames that were written: when (block time and number), on which connection, to whom, on which channel, and the text.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from hlfast.sim import rows
 from hlfast.sim.account import Account
 from hlfast.sim.exchange import Exchange
-from hlfast.sim.markets import TOKENS
 from hlfast.sim.matching import Order
 from hlfast.sim.numbers import text
 
-_WEI_DECIMALS = {token.name: token.wei_decimals for token in TOKENS}
+if TYPE_CHECKING:
+    from hlfast.sim.streams import Written
+
+States = Mapping[int, list[tuple[str, int]]]
 
 
-def truth(exchange: Exchange, user: str | None = None) -> dict[str, Any]:
-    """The exchange's record of one account or of all."""
-    execution = exchange.execution
+def truth(
+    exchange: Exchange, user: str | None = None, states: States | None = None, sent: Iterable[Written] | None = None
+) -> dict[str, Any]:
+    """The exchange's record of one account or of all. `states` are by oid; `sent` is what was written."""
+    execution, decimals = exchange.execution, exchange.universe.wei_decimals
     counters = {"blocks": exchange.block_number, "actions": exchange.actions_seen, **execution.counters}
-    head = {"block": exchange.block_number, "time": exchange.time_ms, "counters": counters}
-    if user is not None:
-        account = exchange.accounts.get(user.lower()) or Account(user.lower())
-        return {**head, "user": account.address, **of_account(account)}
+    head: dict[str, Any] = {"block": exchange.block_number, "time": exchange.time_ms, "counters": counters}
+    address = None if user is None else user.lower()
+    if sent is not None:
+        head["sent"] = [of_written(each) for each in sent if address is None or each[3] == address]
+    else:
+        states = None
+    if address is not None:
+        account = exchange.accounts.get(address) or Account(address, tokens=exchange.universe.tokens)
+        return {**head, "user": account.address, **of_account(exchange, account, states)}
     return {
         **head,
-        "users": {a.address: of_account(a) for a in exchange.accounts.values() if not a.is_house},
-        "house": {a.address: of_account(a) for a in exchange.accounts.values() if a.is_house},
-        "fees": {name: text(wei, _WEI_DECIMALS[name]) for name, wei in execution.fees_wei.items()},
+        "users": {a.address: of_account(exchange, a, states) for a in exchange.accounts.values() if not a.is_house},
+        "house": {a.address: of_account(exchange, a) for a in exchange.accounts.values() if a.is_house},
+        "fees": {name: text(wei, decimals[name]) for name, wei in execution.fees_wei.items()},
     }
 
 
-def of_account(account: Account) -> dict[str, Any]:
+def of_written(written: Written) -> dict[str, Any]:
+    time_ms, block, link, user, channel, frame = written
     return {
-        "orders": [of_order(order) for order in account.orders.values()],
+        "time": time_ms,
+        "block": block,
+        "to": link,
+        "user": user,
+        "channel": channel,
+        "text": frame.decode(errors="replace"),
+    }
+
+
+def of_account(exchange: Exchange, account: Account, states: States | None = None) -> dict[str, Any]:
+    decimals = exchange.universe.wei_decimals
+    return {
+        "orders": [of_order(order, states) for order in account.orders.values()],
         "fills": list(account.fills),
         "positions": {
             p.book.market.coin: {
@@ -49,17 +75,19 @@ def of_account(account: Account) -> dict[str, Any]:
             for p in account.positions.values()
             if p.lots
         },
-        "cash": text(account.cash_e8, 8),
+        "cash": text(account.raw_usd_e8, 8),
         "spot": {row["coin"]: row for row in rows.spot_state(account)["balances"]},
-        "fees": {name: text(wei, _WEI_DECIMALS[name]) for name, wei in account.fees_wei.items()},
+        "fees": {name: text(wei, decimals[name]) for name, wei in account.fees_wei.items()},
         "volume": text(account.volume_e8, 8),
+        "fundings": list(account.fundings),
         "nonces": {signer: list(nonces) for signer, nonces in account.nonces.items()},
+        "dropped": dict(account.dropped),
     }
 
 
-def of_order(order: Order) -> dict[str, Any]:
+def of_order(order: Order, states: States | None = None) -> dict[str, Any]:
     market = order.market
-    return {
+    row: dict[str, Any] = {
         "oid": order.oid,
         "cloid": order.cloid,
         "coin": market.coin,
@@ -73,3 +101,12 @@ def of_order(order: Order) -> dict[str, Any]:
         "timestamp": order.time_ms,
         "statusTimestamp": order.status_ms,
     }
+    if order.trigger is not None:
+        row["trigger"] = {
+            "px": market.px_text(order.trigger.px_e8),
+            "tpsl": order.trigger.tpsl,
+            "isMarket": order.trigger.is_market,
+        }
+    if states is not None:
+        row["states"] = [list(each) for each in states.get(order.oid, ())]
+    return row

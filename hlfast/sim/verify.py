@@ -262,6 +262,8 @@ def verify(body: Any) -> Signed:
     envelope = _ENVELOPE(body)
     action = envelope["action"]
     kind = action.get("type") if type(action) is dict else None
+    if type(kind) is not str:
+        raise Malformed(f"not an action: {action!r}")
     nonce, signature = envelope["nonce"], envelope["signature"]
     vault, expires_after = envelope.get("vaultAddress"), envelope.get("expiresAfter")
     if kind in L1_ACTIONS:

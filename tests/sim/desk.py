@@ -27,7 +27,7 @@ class Desk:
     """The engine, driven action by action: each is a block of its own unless several are sent at once."""
 
     def __init__(self, **options: Any) -> None:
-        self.exchange = Exchange(traders=False, **options)
+        self.exchange = Exchange(**{"traders": False, "mark_ms": 0, **options})
         self.now_ms = START_MS
         self.block = Block(0, 0)
         self._nonces = itertools.count(START_MS)
@@ -102,6 +102,23 @@ def wire(
     """One order as the venue reads it; `side` is "buy" or "sell"."""
     order = {"a": asset, "b": side == "buy", "p": px, "s": sz, "r": reduce_only, "t": {"limit": {"tif": tif}}}
     return {**order, "c": cloid} if cloid else order
+
+
+def trigger(
+    asset: int,
+    side: str,
+    px: str,
+    sz: str,
+    trigger_px: str,
+    tpsl: str,
+    *,
+    is_market: bool = True,
+    reduce_only: bool = True,
+    cloid: str | None = None,
+) -> dict[str, Any]:
+    """One stop or take profit as the venue reads it."""
+    order = wire(asset, side, px, sz, reduce_only=reduce_only, cloid=cloid)
+    return {**order, "t": {"trigger": {"isMarket": is_market, "triggerPx": trigger_px, "tpsl": tpsl}}}
 
 
 class Client:

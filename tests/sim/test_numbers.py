@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hlfast.sim import markets
 from hlfast.sim.numbers import half_even, scaled, short, text
 from hlfast.sim.shapes import Malformed, cloid, dec, struct, true_only, uint, variant
+from hlfast.sim.universe import BUILT_IN
 
 
 @given(st.integers(-(10**20), 10**20), st.integers(0, 12))
@@ -85,14 +85,14 @@ def test_a_struct_puts_its_own_order_and_drops_what_it_does_not_know() -> None:
 )
 def test_the_price_rule(coin: str, px: str, valid: bool) -> None:
     """Five significant figures, at most 6 (spot: 8) minus szDecimals decimals, integers always. (Reference 4.2.)"""
-    market = next(market for market in markets.MARKETS if market.coin == coin)
+    market = next(market for market in BUILT_IN.markets if market.coin == coin)
     px_e8 = scaled(px, 8)
     assert px_e8 is not None
     assert market.is_on_grid(px_e8) is valid
 
 
 def test_price_times_size_is_exact_on_every_grid() -> None:
-    for market in markets.MARKETS:
+    for market in BUILT_IN.markets:
         for px_e8 in (market.start_px_e8, market.start_px_e8 + market.tick_e8(market.start_px_e8)):
             for lots in (1, 3, 12_345):
                 exact = Decimal(px_e8) * lots / 10**market.sz_decimals
@@ -100,11 +100,11 @@ def test_price_times_size_is_exact_on_every_grid() -> None:
 
 
 def test_delisted_markets_keep_their_index_and_spot_ids_their_gaps() -> None:
-    universe = markets.meta()["universe"]
+    universe = BUILT_IN.meta["universe"]
     assert [row["name"] for row in universe] == ["BTC", "ETH", "SOL", "MATIC", "HYPE", "kPEPE"]
-    assert [market.asset for market in markets.PERPS] == list(range(6))
+    assert [market.asset for market in BUILT_IN.perps] == list(range(6))
     assert [row.get("isDelisted") for row in universe] == [None, None, None, True, None, None]
-    assert [(pair["name"], pair["index"]) for pair in markets.spot_meta()["universe"]] == [
+    assert [(pair["name"], pair["index"]) for pair in BUILT_IN.spot_meta["universe"]] == [
         ("PURR/USDC", 0),
         ("@107", 107),
     ]

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+import hlfast
 from hlfast.config import Network
 from hlfast.errors import ConfigError
-from hlfast.sim import SimExchange
+from hlfast.sim import FUNDED_ACCOUNTS, SimExchange
+
+from .desk import Client
 
 
 @asynccontextmanager
@@ -26,6 +32,8 @@ async def process(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
         "-m",
         "hlfast.sim",
         *arguments,
+        cwd=tempfile.gettempdir(),
+        env={**os.environ, "PYTHONPATH": str(Path(hlfast.__file__).parents[1])},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -89,6 +97,29 @@ async def test_for_people_it_prints_the_address_and_the_public_keys_and_ends_on_
         assert await asyncio.wait_for(running.wait(), 5) == 0
 
 
+async def test_options_of_a_process_log_state_faucet_and_faults(tmp_path: Path) -> None:
+    """Given a log and a state file, then requests are told on standard error, and a second life has the money."""
+    state, user = tmp_path / "exchange.state", "0x" + "7e" * 20
+    for life in range(2):
+        async with process("--port", "0", "--no-traders", "--log", "--json", "--state", str(state)) as running:
+            ready = await ready_line(running)
+            async with aiohttp.ClientSession(ready["http_url"]) as session:
+                async with session.get("/sim/truth", params={"user": user}) as response:
+                    assert (await response.json())["cash"] == ("250.0" if life else "0.0")
+                if not life:
+                    async with session.post("/sim/faucet", json={"user": user, "usdc": 250}) as response:
+                        assert response.status == 200
+                async with session.post("/sim/faults", json={"kind": "http_502", "channel": "meta"}) as response:
+                    assert response.status == 200
+                async with session.post("/info", json={"type": "meta"}) as response:
+                    assert response.status == 502
+            running.kill()  # no goodbye
+            await running.wait()
+            assert running.stderr is not None
+            told = (await running.stderr.read()).decode()
+            assert "meta -> 502 Bad Gateway" in told and ("goes on after block" in told) == bool(life)
+
+
 async def test_a_port_in_use_is_a_clear_error() -> None:
     """Bad input: port in use. The message says which, and what to do; the process exits with 2."""
     with socket.socket() as taken:
@@ -127,14 +158,21 @@ async def test_its_network_is_a_loopback_one_and_it_starts_once() -> None:
     await exchange.stop()
 
 
-async def test_what_breaks_a_block_is_raised_and_not_hidden() -> None:
-    exchange = SimExchange(port=0, block_ms=5, traders=False)
+@pytest.mark.parametrize("block_ms", [5, 0])
+async def test_what_breaks_a_block_is_raised_and_not_hidden(block_ms: int) -> None:
+    """With blocks of their own, an action's too: its client gets 500, and the exchange ends with what broke it."""
+    exchange = SimExchange(port=0, block_ms=block_ms, traders=False)
     await exchange.start()
 
     def break_it(now_ms: int, *, traders_act: bool = True) -> None:
         raise RuntimeError("broken block")
 
     exchange.engine.run_block = break_it  # type: ignore[assignment,method-assign]
+    if not block_ms:
+        async with aiohttp.ClientSession() as session:
+            client = Client(exchange, session, FUNDED_ACCOUNTS[0].key)
+            async with session.post(exchange.http_url + "/exchange", json=client.sign({"type": "noop"})) as response:
+                assert (response.status, await response.text()) == (500, "null")
     with pytest.raises(RuntimeError, match="broken block"):
         await asyncio.wait_for(exchange.wait_failed(), 3)
     with pytest.raises(RuntimeError, match="broken block"):

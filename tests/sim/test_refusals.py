@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .desk import ALICE, BOB, CAROL, SUB_ACCOUNT, Desk, wire
+from .desk import ALICE, BOB, CAROL, SUB_ACCOUNT, Desk, trigger, wire
 
 BTC, ETH, SOL, MATIC, HYPE, KPEPE, PURR = 0, 1, 2, 3, 4, 5, 10_000
 
@@ -114,28 +114,7 @@ WHOLE = [
     ),
     ({"type": "updateLeverage", "asset": ETH, "isCross": True, "leverage": 26}, "Invalid leverage value"),
     ({"type": "updateLeverage", "asset": ETH, "isCross": True, "leverage": 0}, "Invalid leverage value"),
-    (
-        {"type": "updateLeverage", "asset": ETH, "isCross": False, "leverage": 5},
-        "Isolated margin is not simulated yet: send isCross true.",
-    ),
     ({"type": "updateLeverage", "asset": PURR, "isCross": True, "leverage": 1}, "Spot has no leverage."),
-    (
-        {"type": "order", "orders": [wire(ETH, "buy", "3000", "1")], "grouping": "normalTpsl"},
-        'TP/SL groups are not simulated yet: send grouping "na".',
-    ),
-    (
-        {
-            "type": "order",
-            "orders": [
-                {
-                    **wire(ETH, "sell", "3000", "1"),
-                    "t": {"trigger": {"isMarket": True, "triggerPx": "3000", "tpsl": "sl"}},
-                }
-            ],
-            "grouping": "na",
-        },
-        "Trigger orders are not simulated yet: send limit orders.",
-    ),
     (
         {"type": "twapCancel", "a": 1, "t": 5},
         "The local exchange does not simulate the action 'twapCancel' yet.",
@@ -357,6 +336,22 @@ def test_a_scheduled_cancel_can_be_cleared_and_needs_volume_where_that_is_asked_
     text = "Cannot set scheduled cancel time until enough volume traded. Required: $1000000. Traded: $0."
     assert answer == {"status": "err", "response": text}
     assert desk.act(ALICE, {"type": "scheduleCancel"}) == {"status": "ok", "response": {"type": "default"}}
+
+
+def test_a_scheduled_cancel_fires_ten_times_a_day_and_takes_brackets_with_it(desk: Desk) -> None:
+    """Ten firings in a UTC day, then none until the next; a parent and its waiting child end once each."""
+    desk.now_ms -= desk.now_ms % 86_400_000
+    for _ in range(10):
+        legs = [wire(ETH, "buy", "3000", "1"), trigger(ETH, "sell", "2900", "1", "2950", "sl")]
+        desk.orders(ALICE, *legs, grouping="normalTpsl")
+        desk.act(ALICE, {"type": "scheduleCancel", "time": desk.now_ms + 6_000})
+        desk.now_ms += 6_000
+        desk.send()
+        assert desk.rows(ALICE) == [("scheduledCancel", "1.0")] * 2
+    refused = desk.act(ALICE, {"type": "scheduleCancel", "time": desk.now_ms + 6_000})
+    assert refused["response"] == "Too many scheduled cancels triggered for the day. Limit is 10."
+    desk.now_ms += 86_400_000
+    assert desk.act(ALICE, {"type": "scheduleCancel", "time": desk.now_ms + 6_000})["status"] == "ok"
 
 
 # -- transfers -------------------------------------------------------------------------------------------------------

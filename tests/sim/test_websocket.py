@@ -11,6 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from hlfast.sim import Caps
+
 from .desk import ALICE, BOB, CAROL, Client, Floor, wire
 
 ETH = 1
@@ -109,15 +111,15 @@ async def test_subscribing_and_unsubscribing_twice(floor: Floor) -> None:
     assert json.loads(client.frames[-2])["data"]["method"] == "unsubscribe"
 
 
-async def test_caps_on_users_and_channels_have_the_venues_texts(floor: Floor, monkeypatch: Any) -> None:
+async def test_caps_on_users_and_channels_have_the_venues_texts(open_floor: Any) -> None:
     """L10: each documented text, on the socket that asked for too much."""
+    floor: Floor = await open_floor(limits=Caps(subscriptions=12))
     client = await floor.connected()
     for number in range(10):
         await client.subscribe("orderUpdates", user=f"0x{number:040x}")
     await client.send({"method": "subscribe", "subscription": {"type": "userFills", "user": f"0x{77:040x}"}})
     assert await client.until("error") == "Cannot track more than 10 total users."
     await client.subscribe("userFills", user=f"0x{3:040x}")
-    monkeypatch.setattr("hlfast.sim.streams.MAX_SUBSCRIPTIONS", 12)
     await client.subscribe("trades", coin="BTC")
     await client.send({"method": "subscribe", "subscription": {"type": "trades", "coin": "ETH"}})
     assert await client.until("error") == "Cannot subscribe to more than 12 channels."
@@ -389,7 +391,7 @@ async def test_bad_posts_are_errors_with_their_id(floor: Floor) -> None:
 
 
 async def test_a_hundred_posts_may_wait_for_a_block_and_no_more(open_floor: Any) -> None:
-    floor: Floor = await open_floor(block_ms=NO_BLOCK_MS)
+    floor: Floor = await open_floor(block_ms=NO_BLOCK_MS, limits="real")
     client = await floor.connected()
     for number in range(101):
         payload = client.sign({"type": "noop"})
@@ -513,4 +515,4 @@ async def test_dropped_connections_leave_no_listeners_behind(floor: Floor) -> No
         if not hub.connections:
             break
         await asyncio.sleep(0.02)
-    assert (hub.connections, hub._user_feeds, hub._market_feeds) == (set(), {}, {})
+    assert (hub.connections, hub._user_feeds, hub._market_feeds) == ({}, {}, {})
