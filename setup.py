@@ -29,6 +29,7 @@ MODULES = [
     "hlfast.core.order_tracker",
     "hlfast.core.position",
     "hlfast.core.order_ids",
+    "hlfast.core.journal_ring",
     "hlfast.core.checks",
     "hlfast.net.listener",
     "hlfast.venues.hyperliquid.wire",

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "connect": "hlfast.venues.hyperliquid.connector",
     "HyperliquidConnector": "hlfast.venues.hyperliquid.connector",
     "Signer": "hlfast.venues.hyperliquid.sign",
     "InFlightOrder": "hlfast.core.in_flight_order",
@@ -30,7 +29,7 @@ _PUBLIC = {
     "HlfastError": "hlfast.errors",
 }
 
-__all__ = [*_PUBLIC, "build_info", "run"]
+__all__ = [*_PUBLIC, "build_info", "connect", "run"]
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -50,7 +49,6 @@ if TYPE_CHECKING:
     from hlfast.types import OrderState as OrderState
     from hlfast.types import Trigger as Trigger
     from hlfast.venues.hyperliquid.connector import HyperliquidConnector as HyperliquidConnector
-    from hlfast.venues.hyperliquid.connector import connect as connect
     from hlfast.venues.hyperliquid.sign import Signer as Signer
 
 _T = TypeVar("_T")
@@ -68,6 +66,26 @@ def run(coro: Coroutine[Any, Any, _T]) -> _T:
             return runner.run(coro)
     uvloop.install()
     return asyncio.run(coro)
+
+
+def connect(network: str | Network, *, journal: Any = None, **options: Any) -> HyperliquidConnector:
+    """A connector for `network`: "mainnet", "testnet", "simulator" or a `Network`. Use it with `async with`.
+
+    `key`: private key (hex or 32 bytes), "env:NAME", a file with mode 0600 or a keystore; the simulator needs none.
+    `account`: the address to trade for, where the key is an agent's. `vault`: act for a vault or sub-account.
+    `settings`: `hlfast.Settings`. `allow`: action types to sign beyond trading. `journal`: a folder in which every
+    intent, outcome and fill is kept, and from which a restart takes up its orders; True for the usual one.
+    """
+    from hlfast.venues.hyperliquid.connector import HyperliquidConnector
+
+    connector = HyperliquidConnector(network, **options)
+    if journal is not None and journal is not False:
+        from hlfast.engine.journal import Journal, journal_path
+
+        name, account = connector.network.name, connector.account
+        path = journal_path(name, account) if journal is True else journal
+        connector.use_journal(Journal(path, network=name, account=account, signer=connector.signer.address))
+    return connector
 
 
 def __getattr__(name: str) -> Any:

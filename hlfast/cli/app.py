@@ -11,6 +11,8 @@ from typing import Any
 import click
 
 from hlfast import __version__
+from hlfast.cli.journal_commands import fills, orders
+from hlfast.cli.sim_command import sim
 from hlfast.errors import ConfigError, HlfastError
 
 HELP = """hlfast: a compiled, dependable Hyperliquid connector with its own local exchange.
@@ -120,36 +122,6 @@ def demo(
     sys.exit(hlfast.run(demo_command(options, mode)))
 
 
-@cli.command()
-@click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True, help="0: any free one.")
-@click.option(
-    "--block-ms",
-    type=click.IntRange(0, 60_000),
-    default=70,
-    show_default=True,
-    help="Length of a block; 0: orders execute at once.",
-)
-@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of the background traders.")
-@click.option("--no-traders", is_flag=True, help="Leave the books empty.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON line when ready, nothing else.")
-def sim(port: int, block_ms: int, seed: int, no_traders: bool, as_json: bool) -> None:
-    """Run the local exchange until Ctrl-C.
-
-    A Hyperliquid on this machine alone: /info, /exchange and /ws over real sockets, matching in blocks, background
-    traders. It funds public test keys, which it prints: never send anything of value to them anywhere else.
-
-    \b
-    Examples:
-      hlfast sim                                on port 8000, where hlfast.connect("simulator") looks
-      hlfast sim --port 3001                    where the official SDK's LOCAL_API_URL points
-      hlfast sim --block-ms 0 --no-traders      empty books, orders execute at once
-    """
-    import hlfast
-    from hlfast.cli.sim_command import sim_command
-
-    hlfast.run(sim_command(port=port, block_ms=block_ms, seed=seed, traders=not no_traders, as_json=as_json))
-
-
 @cli.command(short_help="Show how this installation was built.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def build(as_json: bool) -> None:
@@ -169,6 +141,11 @@ def build(as_json: bool) -> None:
                 click.echo(f"{'':<10} {item}")
         else:
             click.echo(f"{name:<10} {value}")
+
+
+cli.add_command(orders)
+cli.add_command(fills)
+cli.add_command(sim)
 
 
 def run() -> None:

@@ -13,12 +13,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from hlfast import clock
 from hlfast.core import latency as _latency
 from hlfast.core.bus import EventBus
 from hlfast.core.in_flight_order import InFlightOrder
+from hlfast.core.journal_ring import JournalRing
 from hlfast.core.listeners import EventListener, add_listener
 from hlfast.core.order_book import Bbo, OrderBook
 from hlfast.core.order_tracker import ClientOrderTracker
@@ -29,6 +30,18 @@ from hlfast.types import ConnectorType, Number, OrderParams, OrderType, Position
 
 Unsubscribe = Callable[[], None]
 _Connector = TypeVar("_Connector", bound="ConnectorBase")
+
+
+class JournalBook(Protocol):
+    """What a connector asks of a journal (`hlfast.engine.journal.Journal` is one)."""
+
+    ring: JournalRing
+
+    def recover(self) -> Any: ...
+    def attach(self, bus: EventBus) -> Unsubscribe: ...
+    def baseline(self, figures: dict[str, Any]) -> None: ...
+    def start(self) -> None: ...
+    def stop(self, timeout: float = 10.0) -> bool: ...
 
 
 class ConnectorBase(ABC):

@@ -212,6 +212,16 @@ def test_the_wait_of_an_ioc_is_not_made_longer_by_repeated_words(Desk):
     assert (o.state, desk.log[-1].reason, desk.log[-1].incomplete) == (S.CANCELLED, "ioc_remainder", True)
 
 
+@pytest.mark.parametrize(("total", "end"), [(1000, "OrderCompleted"), (300, "OrderCancelled")])
+def test_an_ioc_whose_fills_do_not_come_ends_as_its_answer_said_and_incomplete(Desk, total, end):
+    """Fill rules 7 and 9, G3."""
+    desk = Desk()
+    o = desk.order(tif="Ioc")
+    desk.apply(o, ("due", total), Desk.fill(o, "0.1", 1))
+    desk.tracker.tick(1 + Desk.HOLD_NS)
+    assert desk.ends() == [end] and desk.log[-1].incomplete and o.query_due and o.filled_amount == Decimal("0.1")
+
+
 def test_an_end_leaves_no_wait_behind(Desk):
     """G5."""
     desk = Desk()
@@ -223,17 +233,49 @@ def test_an_end_leaves_no_wait_behind(Desk):
 
 def test_a_cancelled_leg_that_a_modify_replaced_is_no_end(Desk):
     """G16, L48: the old leg's cancel is hidden; a fill may promote the new one."""
-    news_of = {"ack": "ack", "cancel old": lambda o: Desk.row(o, S.CANCELLED, left=1000), "open new": lambda o: Desk.row(o, S.OPEN, left=1000, oid=Desk.OID + 1),
-               "fill new": lambda o: Desk.fill(o, "0.4", 1, oid=Desk.OID + 1)}  # fmt: skip
-    for order in itertools.permutations(("cancel old", "open new", "fill new")):
+    new = Desk.OID + 1
+    news_of = {
+        "cancel old": lambda o: Desk.row(o, S.CANCELLED, left=1000),
+        "open new": lambda o: Desk.row(o, S.OPEN, left=1000, oid=new),
+        "fill new": lambda o: Desk.fill(o, "0.4", 1, oid=new),
+    }
+    for order in itertools.permutations(news_of):
         if order[0] == "cancel old":
             continue  # without word of the new leg the cancel is the end; the connector knows that it asked to modify
         desk = Desk()
         o = desk.order()
         desk.apply(o, "ack", *(news_of[name](o) for name in order))
-        assert o.state is S.PARTIALLY_FILLED and o.exchange_order_ids == (Desk.OID, Desk.OID + 1)
-        desk.tracker.process_order_update(Desk.row(o, S.CANCELLED, left=600, oid=Desk.OID + 1))
+        assert o.state is S.PARTIALLY_FILLED and o.exchange_order_ids == (Desk.OID, new)
+        desk.tracker.process_order_update(Desk.row(o, S.CANCELLED, left=600, oid=new))
         desk.check_ended(o, Decimal("0.4"))
+
+
+def test_an_ended_order_is_not_modified_by_a_later_leg(Desk):
+    """G5, G16: terminal states absorb; what comes after is counted or alarms."""
+    for late in ("row", "fill"):
+        desk = Desk()
+        o = desk.order()
+        desk.apply(o, "ack")
+        assert desk.tracker.request_modify(o, 99 * 10**8, 500)
+        desk.apply(o, Desk.fill(o, 1, 1))
+        if late == "row":
+            desk.apply(o, Desk.row(o, S.OPEN, left=500, of=500, oid=Desk.OID + 1, px_e8=99 * 10**8))
+        else:
+            desk.apply(o, Desk.fill(o, "0.2", 2, oid=Desk.OID + 1))
+        assert (o.amount, o.price, o.state) == (1, 100, S.FILLED) and "OrderModified" not in desk.kinds()
+        assert desk.ends() == ["OrderCompleted"] and desk.count("anomalies") == (late == "fill")
+
+
+def test_the_cancel_of_a_leg_whose_modify_failed_waits_for_its_fills(Desk):
+    """G4."""
+    desk = Desk()
+    o = desk.order()
+    desk.apply(o, "ack")
+    assert desk.tracker.request_modify(o, 99 * 10**8, 500)
+    desk.apply(o, Desk.row(o, S.CANCELLED, left=700))
+    desk.tracker.modify_refused(o, "Error placing new order during modify", True)
+    desk.apply(o, Desk.fill(o, "0.3", 1))
+    assert desk.ends() == ["OrderCancelled"] and desk.kinds()[-1] == "OrderCancelled" and desk.count("fills_late") == 0
 
 
 # -- cancels, doubts, absence -----------------------------------------------------------------------------------------
@@ -247,6 +289,19 @@ def test_a_refused_cancel_of_a_filled_order_is_one_event_and_changes_nothing(Des
     desk.tracker.cancel_refused(o, "already filled")
     assert desk.kinds() == ["OrderCancelRejected"] and desk.log[0].reason == "already filled"
     assert o.state is S.FILLED and not desk.tracker.request_cancel(o)
+
+
+def test_a_second_cancel_after_a_refused_one_is_under_way_again(Desk):
+    """Table note 6: the refusal of the first says nothing about the second."""
+    desk = Desk()
+    o = desk.order()
+    desk.tracker.request_cancel(o)
+    desk.tracker.cancel_refused(o, "never placed")
+    desk.tracker.request_cancel(o)
+    desk.apply(o, "ack", Desk.row(o, S.OPEN), Desk.fill(o, "0.4", 1))
+    assert o.state is S.PENDING_CANCEL and o.was_created
+    desk.tracker.cancel_refused(o, "no")
+    assert o.state is S.PARTIALLY_FILLED
 
 
 def test_a_partial_fill_counts_while_a_cancel_is_under_way(Desk):

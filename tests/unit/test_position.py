@@ -264,3 +264,15 @@ def test_funding_moves_cash_and_the_figures_are_a_copy():
     figures = ledger.figures()
     figures["positions"]["BTC"] = 1
     assert (ledger.cash, ledger.funding, ledger.positions) == (Decimal("98.75"), Decimal("-1.25"), {})
+
+
+def test_what_the_caller_gives_is_neither_changed_nor_kept():
+    """L119: inputs are never changed."""
+    positions, spot = {"BTC": Decimal(2), "ETH": Decimal(0)}, {"PURR": Decimal(1)}
+    ledger = Ledger()
+    ledger.start(Decimal(5), positions, spot)
+    ledger.book_fill(fill(-2, 100))
+    ledger.book_fill(fill(3, 1, tid=2), base="PURR")
+    assert (positions, spot) == ({"BTC": 2, "ETH": 0}, {"PURR": 1})
+    positions["SOL"] = spot["SOL"] = Decimal(9)
+    assert "SOL" not in ledger.figures()["positions"] and "SOL" not in ledger.figures()["spot"]

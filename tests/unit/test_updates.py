@@ -76,7 +76,7 @@ def test_words_of_a_fill():
 
 
 def test_a_fill_is_the_same_by_coin_trade_order_and_time():
-    """G7: whatever stream it came from, and whatever else differs."""
+    """G7, L50: whatever stream or run it came from, and whatever else differs."""
     one = TradeUpdate(**TRADE_UPDATE)
     assert one.key == ("kPEPE", 2**50 + 1, 2**40 + 2, 1_700_000_000_001)
     assert TradeUpdate(**{**TRADE_UPDATE, "recv_ns": 5, "recovered": False, "cloid": None}).key == one.key

@@ -116,3 +116,13 @@ def test_an_older_crossed_snapshot_is_dropped_like_any_other_older_one():
     book.apply_snapshot([(10, 1)], [(11, 1)], time_ms=100)
     assert not book.apply_snapshot([(30, 1)], [(20, 1)], time_ms=50)
     assert (book.best_bid, book.time_ms, book.older_count, book.is_stale) == (10, 100, 1, False)
+
+
+def test_levels_that_the_caller_gives_are_not_changed():
+    """L119: inputs are never changed."""
+    bids, asks = [(1, 1), (3, 1), (2, 0)], [[5, 1], [4, 1]]
+    book = OrderBook("X", 0)
+    book.apply_snapshot(bids, asks)
+    book.apply_delta(3, 0, True)
+    assert bids == [(1, 1), (3, 1), (2, 0)] and asks == [[5, 1], [4, 1]]
+    assert book.best_bid == 1 and book.best_ask == 4

@@ -27,7 +27,7 @@ from hlfast.config import SIMULATOR_TEST_KEY, Network, Settings
 from hlfast.config import network as network_of
 from hlfast.core import events as ev
 from hlfast.core.bus import EventBus
-from hlfast.core.connector_base import ConnectorBase, Unsubscribe
+from hlfast.core.connector_base import ConnectorBase, JournalBook, Unsubscribe
 from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.core.ledger import Ledger
 from hlfast.core.order_book import Bbo, OrderBook
@@ -74,15 +74,6 @@ TRADING_ACTIONS = (
 HOUSEKEEPING_SECONDS = 0.1
 
 
-def connect(network: str | Network, **options: Any) -> HyperliquidConnector:
-    """A connector for `network`: "mainnet", "testnet", "simulator" or a `Network`. Use it with `async with`.
-
-    `key`: private key (hex or 32 bytes), "env:NAME", a file with mode 0600 or a keystore; the simulator needs none.
-    `account`: the address to trade for, where the key is an agent's. `vault`: act for a vault or sub-account.
-    """
-    return HyperliquidConnector(network, **options)
-
-
 class HyperliquidConnector(ConnectorBase):
     def __init__(
         self,
@@ -118,6 +109,8 @@ class HyperliquidConnector(ConnectorBase):
         self._down_since_ns = 0
         self._reporting = False
         self._lock: SignerLock | None = None
+        self._journal: JournalBook | None = None
+        self._leave_journal: Unsubscribe | None = None
         self._dead_man_seconds = 0.0
         self._dead_man_due_ns = 0
         self._counts = {"venue_errors": 0, "scan_errors": 0}
@@ -202,6 +195,7 @@ class HyperliquidConnector(ConnectorBase):
             await self.initialize()
         if self._housekeeping is not None:
             return
+        self._open_journal()
         if self._lock is None:
             self._lock = SignerLock.take(self.network, self.signer.address)
         loop = asyncio.get_running_loop()
@@ -221,6 +215,32 @@ class HyperliquidConnector(ConnectorBase):
         self._market_session.start()
         self._housekeeping = loop.create_task(self._keep_house(), name="hlfast-housekeeping")
 
+    def use_journal(self, journal: JournalBook) -> None:
+        """Keep every intent, outcome and fill in `journal`, and take up from there what an earlier run left. Before connect()."""
+        if self._housekeeping is not None:
+            raise ConfigError(
+                "a journal is given before connect(), not after: what was sent meanwhile would be missing"
+            )
+        self._journal = journal
+
+    @property
+    def journal(self) -> JournalBook | None:
+        return self._journal
+
+    def _open_journal(self) -> None:
+        journal = self._journal
+        if journal is None:
+            return
+        if self._leave_journal is None:
+            found = journal.recover()
+            found.restore(self.tracker)
+            self.recovery.take_up(found.last_fill_ms)
+            for signer, nonce in found.nonces.items():
+                nonce_manager_for(signer).fast_forward(nonce)
+            self._leave_journal = journal.attach(self.bus)
+            self.entry.ring = journal.ring
+        journal.start()
+
     async def disconnect(self) -> None:
         for task in [self._housekeeping, self._synchronising, *self._tasks]:
             if task is not None:
@@ -232,6 +252,8 @@ class HyperliquidConnector(ConnectorBase):
         await self._account_session.stop()
         self.entry.connection_lost("the connector was closed")
         await self._http.close()
+        if self._journal is not None:
+            self._journal.stop()
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -622,6 +644,8 @@ class HyperliquidConnector(ConnectorBase):
     def _book(self, fill: TradeUpdate) -> ev.PositionUpdate | None:
         """Cash, fees and position move with every new fill, before its events are told."""
         self.recovery.last_fill_ms = max(self.recovery.last_fill_ms, fill.time_ms)
+        if fill.time_ms <= self.recovery.baseline_ms:
+            return None  # of an order of an earlier run: the account's first state contains it
         self.limits.trade(float(fill.quote_amount))
         rule = self.rule_for(fill.coin)
         if rule is not None and not rule.is_perpetual:

@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t
 
 from hlfast.core.checks cimport PreTradeChecks
 from hlfast.core.in_flight_order cimport InFlightOrder
+from hlfast.core.journal_ring cimport JournalRing
 from hlfast.core.order_ids cimport ClientOrderIds, Cloids
 from hlfast.core.order_tracker cimport ClientOrderTracker
 from hlfast.core.position cimport PositionBook
@@ -29,6 +30,7 @@ cdef class OrderEntry:
     cdef readonly Limits limits
     cdef readonly PreTradeChecks checks
     cdef readonly object settings
+    cdef public JournalRing ring             # where a journal is kept; None without one
     cdef readonly bint is_mainnet
     cdef readonly str vault
     cdef readonly ClientOrderIds ids

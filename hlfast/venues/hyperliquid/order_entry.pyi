@@ -4,6 +4,7 @@ from typing import Any
 from hlfast.config import Settings
 from hlfast.core.checks import PreTradeChecks
 from hlfast.core.in_flight_order import InFlightOrder
+from hlfast.core.journal_ring import JournalRing
 from hlfast.core.order_book import OrderBook
 from hlfast.core.order_ids import ClientOrderIds, Cloids
 from hlfast.core.order_tracker import ClientOrderTracker
@@ -28,6 +29,7 @@ class OrderEntry:
     limits: Limits
     checks: PreTradeChecks
     settings: Settings
+    ring: JournalRing | None
     is_mainnet: bool
     vault: str | None
     ids: ClientOrderIds

@@ -407,6 +407,8 @@ cdef class OrderEntry:
         self.signer._check_allowed("order")
         if len(self._pending) >= POSTS_IN_FLIGHT - 10:
             raise NotReady(f"{len(self._pending)} requests wait for an answer (the venue allows {POSTS_IN_FLIGHT}); wait, or batch orders")
+        if self.ring is not None and not self.ring.takes(n):
+            raise NotReady(f"no new orders: {self.ring.refusal}")
         self.limits.check_order(n, wall_ms())
         return 0
 
@@ -566,6 +568,10 @@ cdef class OrderEntry:
         try:
             request = self._open_request(R_ORDERS, orders, None, "placing")
             nonce = self.nonces.take()
+            if self.ring is not None:
+                for order in orders:
+                    if not self.ring.put_intent(order, nonce, expires, now_ns()):
+                        raise NotReady(self.ring.refusal)
             self._begin(&w, request.generation)
             begin_orders(&w, <int>len(orders))
             for order in orders:
@@ -656,6 +662,8 @@ cdef class OrderEntry:
         request = self._open_request(R_MODIFY, (order,), None, "modifying")
         try:
             nonce = self.nonces.take()
+            if self.ring is not None and not self.ring.put_modify(order, px, leg, nonce, now_ns()):
+                raise NotReady(f"no modifies: {self.ring.refusal}")
             self._begin(&w, request.generation)
             begin_modifies(&w, 1)
             self._wire_order(&o, order, px, leg, order.tif)
@@ -726,7 +734,11 @@ cdef class OrderEntry:
                 else:
                     raise OrderDenied(f"{order.client_order_id} has neither a cloid nor an id of the venue: it cannot be named to the venue")
             end_cancels(&w, fast)
-            self._sign_and_close(&w, self.nonces.take(), -1)
+            nonce = self.nonces.take()
+            if self.ring is not None:
+                for order in orders:
+                    self.ring.put_cancel(order, nonce, now_ns())
+            self._sign_and_close(&w, nonce, -1)
             written = self._listener.write(w.json, w.json_size)
         except Exception:
             self._close_request(request)
@@ -807,6 +819,8 @@ cdef class OrderEntry:
         kind = action.get("type")
         if nonce is None:
             nonce = self.nonces.take()
+            if self.ring is not None:
+                self.ring.put_nonce(nonce, now_ns())
         elif kind != "noop":
             raise ConfigError(f"a nonce of your own is for noop alone, got it for {kind!r}; leave it out")
         signature = self.signer.sign_l1_action(action, nonce, vault_address=self.vault, is_mainnet=self.is_mainnet)

@@ -47,6 +47,7 @@ class Recovery:
         self.last_fill_ms = 0
         self.recovered_fills = 0
         self.recovered_orders = 0
+        self._known_ms = 0
         self._audited_ms = 0
         self._burnt_nonces: set[int] = set()
         self._questions: dict[str, tuple[int, int]] = {}
@@ -64,9 +65,18 @@ class Recovery:
         await self._apply_policy_for_foreign_orders()
         for order in [*hl.orders, *hl.tracker.external_orders]:
             if order.cloid in resting or order.exchange_order_id in resting:
-                hl.tracker.resolve(order)
+                self._rests(order)
             else:
                 await self.ask_about(order)
+
+    def _rests(self, order: InFlightOrder) -> None:
+        """The venue shows the order live: a cancel or modify whose outcome was not known has not taken effect."""
+        tracker = self._hl.tracker
+        if order.unresolved and order.state is OrderState.PENDING_CANCEL:
+            tracker.cancel_refused(order, "the venue shows the order live after the cancel had no known outcome")
+        if order.unresolved and order.modify_pending:
+            tracker.modify_refused(order, "the venue shows the order as it was; the modify had no known outcome")
+        tracker.resolve(order)
 
     async def _apply_policy_for_foreign_orders(self) -> None:
         """What to do about resting orders that were not placed here: `Settings.foreign_orders`."""
@@ -88,8 +98,12 @@ class Recovery:
             if order.was_created and order.cloid not in resting and order.exchange_order_id not in resting:
                 await self.ask_about(order)
 
+    def take_up(self, last_fill_ms: int) -> None:
+        """A journal knows of fills up to `last_fill_ms`: later ones are asked for, also from before this run's first state."""
+        self._known_ms = self.last_fill_ms = last_fill_ms
+
     def _since(self) -> int:
-        return max(self.baseline_ms, self.last_fill_ms - OVERLAP_MS)
+        return max(0 if self._known_ms else self.baseline_ms, self.last_fill_ms - OVERLAP_MS)
 
     async def _read_fills(self, since_ms: int) -> int:
         """Every fill from `since_ms` on, through the dedupe; returns how many were new."""
@@ -166,6 +180,10 @@ class Recovery:
         cash = Decimal(perp["marginSummary"]["totalRawUsd"])
         hl.own_ledger.start(cash, positions, {row["coin"]: Decimal(row["total"]) for row in spot["balances"]})
         self.baseline_ms = self._audited_ms = int(perp["time"])
+        if hl.journal is not None:
+            hl.journal.baseline(
+                {"time_ms": self.baseline_ms, "cash": str(cash), "positions": {c: str(s) for c, s in positions.items()}}
+            )
 
     # -- an order that only the venue can tell of -------------------------------------------------------------------
     def ask_about_due_orders(self, now_ns: int) -> None:
@@ -187,10 +205,9 @@ class Recovery:
     async def ask_about(self, order: InFlightOrder) -> None:
         """Ask the venue for one order, and apply what it says.
 
-        One "unknown" proves nothing (G9). An order that was sent and never acknowledged has its nonce burnt by a `noop`:
-        if the venue takes the noop, the order can never execute; if it calls the nonce a duplicate, the order's action
-        was admitted, and only a refusal before its record explains that there is none. Either way three answers over at
-        least a second end the question.
+        One "unknown" proves nothing (G9). The order's nonce is burnt by a `noop`: if the venue takes that, the order can
+        never execute; if it calls the nonce a duplicate, the order's action was admitted, and it is looked for among
+        the open orders too. Three answers over at least a second, and no other sign of it, end the question.
         """
         hl = self._hl
         handle = order.cloid or order.exchange_order_id
@@ -201,8 +218,17 @@ class Recovery:
         if answer.get("status") == "order":
             await self._apply_answer(order, answer["order"])
             return
-        times = hl.tracker.process_order_not_found(order.client_order_id, await self._is_burnt(order))
-        if times == 1:
+        burnt = await self._burnt(order)
+        if burnt is not True:
+            # The venue has had it, or may have: what does not know it must also not list it.
+            resting = await self._read_open_orders()
+            if order.cloid in resting or order.exchange_order_id in resting:
+                self._rests(order)
+                return
+        times = hl.tracker.process_order_not_found(order.client_order_id, burnt is not None)
+        if order.is_done:
+            hl.tracker.resolve(order)
+        elif times == 1:
             hl.tell(
                 "order_not_found",
                 f"the venue does not know {order.client_order_id} (cloid {order.cloid}) yet; still asking",
@@ -211,23 +237,20 @@ class Recovery:
     async def _apply_answer(self, order: InFlightOrder, found: dict[str, Any]) -> None:
         hl = self._hl
         before = order.state
-        await self._read_fills(max(self.baseline_ms, order.created_ns // 1_000_000 - OVERLAP_MS))
+        await self._read_fills(order.created_ns // 1_000_000 - OVERLAP_MS)
         self._feed_rows([_as_row(found["order"], found["status"], found["statusTimestamp"])])
-        if found["status"] in ("open", "triggered") and order.unresolved and order.state is OrderState.PENDING_CANCEL:
-            hl.tracker.cancel_refused(order, "the venue shows the order live after the cancel had no known outcome")
-        if found["status"] == "open" and order.modify_pending and found["order"]["oid"] == order.exchange_order_id:
-            hl.tracker.modify_refused(
-                order, "the venue shows the order as it was after the modify had no known outcome"
-            )
         if order.state is not before:
             self.recovered_orders += 1
-        hl.tracker.resolve(order)
+        if found["status"] in ("open", "triggered") and found["order"]["oid"] == order.exchange_order_id:
+            self._rests(order)
+        else:
+            hl.tracker.resolve(order)
 
-    async def _is_burnt(self, order: InFlightOrder) -> bool:
-        """True if nothing that was sent for the order can execute any more."""
+    async def _burnt(self, order: InFlightOrder) -> bool | None:
+        """As `burn`, of what was sent for the order. An order of others is never burnt: only the venue's word is left."""
         if not order.nonce or order.is_external:
-            return True  # never sent from here: the venue's word is all there is
-        return await self.burn(order.nonce) is not None
+            return False
+        return await self.burn(order.nonce)
 
     async def burn(self, nonce: int) -> bool | None:
         """Use `nonce` up. True: its action can never execute. False: its action was admitted. None: not known yet."""

@@ -1,0 +1,353 @@
+"""`hlfast orders` and `hlfast fills` (layer 5): what a journal holds, as a table, JSON or CSV.
+
+The database is opened read-only, also while a connector writes to it. Prices and sizes are exact decimal text, times
+are UTC. Only click is imported here; the rest when a command runs.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hlfast.config import StateDirectory
+from hlfast.errors import ConfigError
+
+Row = dict[str, Any]
+
+UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+STATES = (
+    "live",
+    "ended",
+    "pending_create",
+    "pending_submit",
+    "open",
+    "partially_filled",
+    "filled",
+    "pending_cancel",
+    "cancelled",
+    "failed",
+    "expired",
+)
+
+
+def _shared_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What both commands take."""
+    for option in reversed(
+        (
+            click.option("--journal", "folder", metavar="DIR", help="The journal's folder."),
+            click.option(
+                "--network", metavar="NAME", help="mainnet, testnet or simulator. [default: whichever has one]"
+            ),
+            click.option("--account", metavar="ADDRESS", help="[default: the only one that has a journal]"),
+            click.option("--coin", metavar="NAME", help="Of this instrument only, exactly as the venue spells it."),
+            click.option(
+                "--since", metavar="WHEN", help="30m, 12h, 7d; 2026-01-31 or 2026-01-31T12:00 (UTC); or ms since 1970."
+            ),
+            click.option(
+                "--limit", type=click.IntRange(0), default=50, show_default=True, help="The newest so many; 0: all."
+            ),
+            click.option("--json", "as_json", is_flag=True, help="As a JSON array."),
+            click.option("--csv", "as_csv", is_flag=True, help="As CSV with a head line."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(short_help="Show the orders in a journal.")
+@_shared_options
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(STATES, case_sensitive=False),
+    metavar="STATE",
+    multiple=True,
+    help=f"One of {', '.join(STATES)}; may be given more than once.",
+)
+def orders(
+    folder: str | None, network: str | None, account: str | None, as_json: bool, as_csv: bool, **filters: Any
+) -> None:
+    """Show the orders in a journal, the newest last.
+
+    \b
+    Examples:
+      hlfast orders --state live
+      hlfast orders --coin BTC --since 12h --json
+      hlfast orders --journal DIR --limit 0 --csv > orders.csv
+    """
+    with _opened(folder, network, account) as db:
+        rows = [_order(db, row) for row in _select(db, "orders", "created_ns", 1_000_000_000, filters)]
+    _show(rows, ORDER_COLUMNS, "orders", as_json, as_csv)
+
+
+@click.command(short_help="Show the fills in a journal.")
+@_shared_options
+@click.option("--order", metavar="ID", help="Of one order: its client id, cloid or number at the venue.")
+def fills(
+    folder: str | None, network: str | None, account: str | None, as_json: bool, as_csv: bool, **filters: Any
+) -> None:
+    """Show the fills in a journal, the newest last.
+
+    \b
+    Examples:
+      hlfast fills --since 1d
+      hlfast fills --order 0x00000000000000000000000000000001 --json
+      hlfast fills --journal DIR --limit 0 --csv > fills.csv
+    """
+    with _opened(folder, network, account) as db:
+        rows = [_fill(row) for row in _select(db, "fills", "time_ms", 1_000, filters)]
+    _show(rows, FILL_COLUMNS, "fills", as_json, as_csv)
+
+
+# -- finding a journal --------------------------------------------------------------------------------------------------
+@contextmanager
+def _opened(folder: str | None, network: str | None, account: str | None) -> Iterator[sqlite3.Connection]:
+    """A journal, read-only. Raises `ConfigError` where there is none, or which one is not clear."""
+    from hlfast.core.journal_ring import undrained
+    from hlfast.engine.journal import DATABASE, RING, check_version, is_held
+
+    path = Path(folder) if folder is not None else _find(network, account)
+    database = path / DATABASE
+    if not database.is_file():
+        raise ConfigError(
+            f"there is no journal in {path} (no {DATABASE}); give --journal DIR, or --network and --account"
+        )
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            db.row_factory = sqlite3.Row
+            check_version(db)
+            yield db
+    except sqlite3.Error as error:
+        raise ConfigError(
+            f"the journal in {path} cannot be read: {error}; if it is locked, try again in a moment"
+        ) from None
+    ring = path / RING
+    if ring.is_file() and not is_held(path) and (left := undrained(ring)):
+        click.echo(
+            f"note: {left} records of a run that was killed are not in yet; its next start takes them in", err=True
+        )
+
+
+def _find(network: str | None, account: str | None) -> Path:
+    root = StateDirectory().path / "journal"
+    found = sorted(
+        path.parent
+        for path in root.glob("*/*/journal.sqlite")
+        if network in (None, path.parts[-3]) and (account is None or account.lower() == path.parts[-2])
+    )
+    if len(found) == 1:
+        return found[0]
+    asked = " ".join(text for text in (network, account) if text)
+    if not found:
+        raise ConfigError(
+            f"there is no journal{f' of {asked}' if asked else ''} below {root}; a connector keeps one when it is given "
+            "journal=..., and --journal DIR names another place"
+        )
+    names = ", ".join(f"--network {path.parts[-2]} --account {path.parts[-1]}" for path in found)
+    raise ConfigError(f"there are {len(found)} journals below {root}; say which: {names}")
+
+
+# -- asking it ----------------------------------------------------------------------------------------------------------
+def since_ns(text: str) -> int:
+    """When `text` says, in ns since 1970: an age (12h), a date or time in UTC, or ms since 1970."""
+    from hlfast import clock
+
+    if age := re.fullmatch(r"(\d+)([smhdw])", text):
+        return clock.epoch_ns() - int(age[1]) * UNITS_S[age[2]] * 1_000_000_000
+    if re.fullmatch(r"\d{12,}", text):
+        return int(text) * 1_000_000
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is no time; give an age such as 30m, 12h or 7d, a date such as 2026-01-31, or ms since 1970",
+            param_hint="--since",
+        ) from None
+    return int((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp()) * 1_000_000_000
+
+
+def _select(db: sqlite3.Connection, table: str, time: str, per_s: int, filters: Row) -> list[sqlite3.Row]:
+    """Rows of `table` that pass the filters, oldest first. `time`: its column, with `per_s` units a second."""
+    where, values = ["1"], []
+    if filters["coin"] is not None:
+        where.append("coin = ?")
+        values.append(filters["coin"])
+    if filters["since"] is not None:
+        where.append(f"{time} >= ?")
+        values.append(since_ns(filters["since"]) // (1_000_000_000 // per_s))
+    if states := filters.get("states"):
+        named = [state.upper() for state in states if state not in ("live", "ended")]
+        parts = [f"state IN ({', '.join('?' * len(named))})"] if named else []
+        parts += ["ended = 0"] if "live" in states else []
+        parts += ["ended = 1"] if "ended" in states else []
+        where.append(f"({' OR '.join(parts)})")
+        values += named
+    if (order := filters.get("order")) is not None:
+        where.append(
+            "(client_order_id = ? OR cloid = ? OR oid = ? OR order_id IN "
+            "(SELECT order_id FROM order_events WHERE oid = ?))"
+        )
+        number = int(order) if order.isdigit() else None
+        values += [order, order.lower(), number, number]
+    limit = filters["limit"] or -1
+    found = db.execute(f"SELECT * FROM {table} WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?", [*values, limit])
+    return list(reversed(found.fetchall()))
+
+
+def _order(db: sqlite3.Connection, row: sqlite3.Row) -> Row:
+    from hlfast.core.fixed import e8_to_text
+    from hlfast.core.journal_ring import restore_fill, restore_order
+
+    found = db.execute("SELECT * FROM fills WHERE order_id = ? ORDER BY id", (row["id"],))
+    own = [restore_fill(fill) for fill in found]
+    order = restore_order(row, own, [] if row["oid"] is None else [row["oid"]])
+    return {
+        "time": _utc(row["created_ns"]),
+        "client_order_id": row["client_order_id"],
+        "cloid": row["cloid"],
+        "oid": row["oid"],
+        "coin": row["coin"],
+        "side": "buy" if row["side"] == "B" else "sell",
+        "type": row["order_type"],
+        "tif": row["tif"],
+        "reduce_only": bool(row["reduce_only"]),
+        "price": _text(order.price),
+        "trigger": None if row["trigger_px_e8"] is None else e8_to_text(row["trigger_px_e8"]),
+        "size": _text(order.amount),
+        "filled": _text(order.filled_amount),
+        "average_price": _text(order.average_fill_price),
+        "state": row["state"],
+        "live": not row["ended"],
+        "incomplete": bool(row["incomplete"]),
+        "reason": row["reject_text"] or row["reason"],
+        "external": bool(row["is_external"]),
+        "updated": _utc(row["updated_ns"]),
+    }
+
+
+def _fill(row: sqlite3.Row) -> Row:
+    from hlfast.core.journal_ring import restore_fill
+
+    fill = restore_fill(row)
+    return {
+        "time": _utc(row["time_ms"] * 1_000_000),
+        "coin": row["coin"],
+        "side": "buy" if row["side"] == "B" else "sell",
+        "price": _text(fill.price),
+        "size": _text(fill.amount),
+        "fee": _text(fill.fee),
+        "fee_token": row["fee_token"],
+        "closed_pnl": _text(fill.closed_pnl),
+        "liquidity": fill.liquidity,
+        "direction": row["direction"],
+        "client_order_id": row["client_order_id"],
+        "cloid": row["cloid"],
+        "oid": row["oid"],
+        "tid": row["tid"],
+        "time_ms": row["time_ms"],
+        "recovered": bool(row["recovered"]),
+    }
+
+
+def _text(number: Any) -> str | None:
+    """Plain decimal text without trailing zeros."""
+    if number is None:
+        return None
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _utc(ns: int) -> str:
+    seconds, rest = divmod(ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03d}Z"
+
+
+# -- showing it ---------------------------------------------------------------------------------------------------------
+FIELDS = {
+    "orders": (
+        "time", "client_order_id", "cloid", "oid", "coin", "side", "type", "tif", "reduce_only", "price", "trigger", "size",
+        "filled", "average_price", "state", "live", "incomplete", "reason", "external", "updated",
+    ),
+    "fills": (
+        "time", "coin", "side", "price", "size", "fee", "fee_token", "closed_pnl", "liquidity", "direction",
+        "client_order_id", "cloid", "oid", "tid", "time_ms", "recovered",
+    ),
+}  # fmt: skip
+ORDER_COLUMNS = (
+    "time",
+    "coin",
+    "side",
+    "price",
+    "size",
+    "filled",
+    "average_price",
+    "tif",
+    "state",
+    "client_order_id",
+    "oid",
+    "reason",
+)
+FILL_COLUMNS = (
+    "time",
+    "coin",
+    "side",
+    "price",
+    "size",
+    "fee",
+    "closed_pnl",
+    "liquidity",
+    "direction",
+    "client_order_id",
+    "oid",
+    "tid",
+)
+NUMBERS = ("price", "size", "filled", "average_price", "fee", "closed_pnl", "oid", "tid")
+
+
+def _show(rows: list[Row], columns: Sequence[str], what: str, as_json: bool, as_csv: bool) -> None:
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv exclude each other")
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+    elif as_csv:
+        import csv
+        import sys
+
+        names = FIELDS[what]
+        out = csv.writer(sys.stdout, lineterminator="\n")
+        out.writerow(names)
+        out.writerows([row[name] for name in names] for row in rows)
+    elif not rows:
+        click.echo(f"no {what} match")
+    else:
+        _table(rows, columns)
+
+
+def _table(rows: list[Row], columns: Sequence[str]) -> None:
+    import sys
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        table.add_column(
+            name.replace("_", " "), justify="right" if name in NUMBERS else "left", no_wrap=name != "reason"
+        )
+    for row in rows:
+        cells = [row[name] for name in columns]
+        table.add_row(
+            *["" if cell is None else str(cell) for cell in cells], style="" if row.get("live", True) else "dim"
+        )
+    # Without a terminal lines must not be folded at 80 columns.
+    Console(width=None if sys.stdout.isatty() else 220).print(table)
