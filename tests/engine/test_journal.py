@@ -22,6 +22,7 @@ from typing import Any
 import orjson
 import pytest
 
+import hlfast
 from hlfast import clock
 from hlfast.config import SIMULATOR_TEST_KEY
 from hlfast.core import events as ev
@@ -47,6 +48,9 @@ from hlfast.types import OrderState, TradeType
 
 ROOT = Path(__file__).resolve().parents[2]
 S = OrderState
+
+PACKAGE_PARENT = Path(hlfast.__file__).parents[1]
+"""Child processes start here: the current folder may hold a tree of hlfast without compiled modules."""
 
 
 def opened(path: Path, **more: Any) -> Journal:
@@ -419,7 +423,7 @@ def test_one_process_a_journal(tmp_path: Path) -> None:
         "print('open', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PACKAGE_PARENT
     ) as child:
         try:
             assert child.stdout is not None and child.stdout.readline() == "open\n"
@@ -755,7 +759,7 @@ def test_no_key_gets_into_any_file(tmp_path: Path) -> None:
 # What it has put is counted in a shared page, which survives it as the ring does.
 TRADERS = f"""
 import mmap, os, struct, sys
-sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]
+sys.path[:0] = [{str(PACKAGE_PARENT)!r}, {str(Path(__file__).parent)!r}]
 from test_journal import live_until_killed
 for line in sys.stdin:
     folder, page, first = line.split()
@@ -793,7 +797,12 @@ def live_until_killed(folder: str, page: str, first: int) -> None:
 @pytest.fixture(scope="module")
 def traders() -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [sys.executable, "-c", TRADERS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        [sys.executable, "-c", TRADERS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+        cwd=PACKAGE_PARENT,
     ) as process:
         yield process
         process.kill()
