@@ -417,7 +417,7 @@ def test_the_path_of_an_account_lies_below_the_state_directory(tmp_path: Path, m
 def test_one_process_a_journal(tmp_path: Path) -> None:
     """The second is refused and told who has it; after a kill -9 of the first it may."""
     code = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        f"import sys; sys.path.insert(0, {str(PACKAGE_PARENT)!r})\n"
         "from hlfast.engine.journal import Journal\n"
         f"j = Journal({str(tmp_path)!r}, network='simulator', account='0xAB', ring_records=64)\n"
         "print('open', flush=True); sys.stdin.read()"
