@@ -109,7 +109,7 @@ class Settings:
     market_slippage_bps: int = 50
     """A market order's cap, from the best opposite price."""
     book_max_age_ms: int = 10_000
-    """A market order is refused when the book is older than this."""
+    """A watched book that is silent for so long is stale and asked for anew; market orders need one that is not."""
     hold_ms: int = 5_000
     """How long an end is held back for fills that are due."""
     post_timeout_ms: int = 5_000

@@ -317,6 +317,20 @@ async def test_handlers_that_raise_or_call_back_break_nothing(trader, heard, eve
         hl.on_book("BTC", slow)
 
 
+async def test_one_silent_book_turns_stale_alone_and_is_asked_for_again(trader, exchange, eventually):
+    """C2, L4: the socket is healthy, the other books go on; within twice the limit, and back by itself."""
+    hl = await trader(0, settings=Settings(book_max_age_ms=500, backoff_min=0.02, backoff_max=0.2))
+    hl.watch("ETH")
+    await hl.wait_ready(5)
+    exchange.frame_filter = lambda user, channel, frame: not (channel == "l2Book" and '"coin":"ETH"' in frame)
+    await eventually(lambda: hl.book("ETH").is_stale, 1.0)
+    assert not hl.book("BTC").is_stale and not hl.ready and "ETH" in hl.status["why_not_ready"]
+    assert hl.is_connected and hl.counters["silent_books"] == 1
+    exchange.frame_filter = None
+    await eventually(lambda: hl.ready)
+    assert not hl.book("ETH").is_stale and hl.counters["market_connections"] == 1
+
+
 async def test_watching_and_unwatching(trader, exchange, eventually):
     """Behaviours 36 and 104, L13: no duplicates, none left over, old callbacks silent, unknown names refused."""
     hl = await trader()

@@ -117,7 +117,7 @@ class HyperliquidConnector(ConnectorBase):
 
         self._market_router = Router()
         self._account_router = Router()
-        self.market = MarketData(self._market_router, self._on_market_live)
+        self.market = MarketData(self._market_router, self._on_market_live, self.settings.book_max_age_ms)
         self.stream = UserStream(self.account, self._on_order_update, self._on_fill)
         self._wire_router(self._market_router, self.market.on_subscription_response)
         self._wire_router(self._account_router, self.stream.on_subscription_response)
@@ -318,6 +318,7 @@ class HyperliquidConnector(ConnectorBase):
             **{f"market_{k}": v for k, v in self._market_router.counters.items()},
             **{f"account_{k}": v for k, v in self._account_router.counters.items()},
             **{f"tracker_{k}": v for k, v in self.tracker.counters.items()},
+            "silent_books": self.market.silent_books,
             "market_connections": self._market_session.connections,
             "account_connections": self._account_session.connections,
         }

@@ -42,7 +42,9 @@ class _Market:
 class MarketData:
     """Books, best bid/offer and trades of the watched instruments."""
 
-    def __init__(self, router: Router, on_live: Callable[[], None]) -> None:
+    def __init__(self, router: Router, on_live: Callable[[], None], max_age_ms: int = 10_000) -> None:
+        self.max_age_ns = max_age_ms * 1_000_000
+        self.silent_books = 0
         self._router = router
         self._on_live = on_live
         self._markets: dict[str, _Market] = {}
@@ -167,6 +169,7 @@ class MarketData:
             return
         changed = False
         for coin, market in self._markets.items():
+            self._watch_age(market, now_ns)
             for kind in market.wanted:
                 key = (kind, coin)
                 if key in self._confirmed:
@@ -180,6 +183,21 @@ class MarketData:
                     self._send("subscribe", kind, coin)
         if changed:
             self.check_live()
+
+    def _watch_age(self, market: _Market, now_ns: int) -> None:
+        """A book comes with a cadence, changed or not: one that is silent on a healthy socket is stale, and asked for anew.
+
+        bbo and trades are silent by nature; what speaks for them is the connection's pong.
+        """
+        book = market.book
+        if "l2Book" not in market.wanted or book.is_stale or not book.epoch or now_ns - book.recv_ns < self.max_age_ns:
+            return
+        coin = market.rule.coin
+        book.mark_stale(f"no frame for {(now_ns - book.recv_ns) / 1e9:.1f} s")
+        self.silent_books += 1
+        self._confirmed.discard(("l2Book", coin))
+        self._send("unsubscribe", "l2Book", coin)
+        self._send("subscribe", "l2Book", coin)
 
     def _send(self, method: str, kind: str, coin: str) -> None:
         session = self.session
