@@ -6,9 +6,17 @@ Public names only; each is imported when it is first used, so that `import hlfas
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 __version__ = "0.1.0"
+
+if not any((Path(__file__).parent / f"_build{suffix}").exists() for suffix in EXTENSION_SUFFIXES):
+    raise ImportError(
+        f"{Path(__file__).parent} is hlfast's source folder and is not compiled, and it hides the installed package: run from "
+        "another folder, or install with `pip install -e .`"
+    )
 
 _PUBLIC = {
     "HyperliquidConnector": "hlfast.venues.hyperliquid.connector",
@@ -55,17 +63,39 @@ _T = TypeVar("_T")
 
 
 def run(coro: Coroutine[Any, Any, _T]) -> _T:
-    """Run a coroutine to its end on uvloop, as `asyncio.run` does on the standard loop."""
+    """Run a coroutine to its end on uvloop, as `asyncio.run` does on the standard loop.
+
+    SIGTERM ends it as Ctrl-C does: the coroutine is cancelled, its `finally` and `async with` parts run, and the
+    process exits with 143.
+    """
     import asyncio
+    import signal
     import sys
 
     import uvloop
 
+    async def until_told() -> _T:
+        task = asyncio.current_task()
+        assert task is not None
+        told = []
+
+        def stop() -> None:
+            told.append(True)
+            task.cancel()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+        try:
+            return await coro
+        except asyncio.CancelledError:
+            if told:
+                raise SystemExit(128 + signal.SIGTERM) from None
+            raise
+
     if sys.version_info >= (3, 11):
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(coro)
+            return runner.run(until_told())
     uvloop.install()
-    return asyncio.run(coro)
+    return asyncio.run(until_told())
 
 
 def connect(network: str | Network, *, journal: Any = None, **options: Any) -> HyperliquidConnector:

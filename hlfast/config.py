@@ -11,6 +11,7 @@ loopback only, unless `allow_insecure=True` is given by name.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -65,13 +66,23 @@ SIMULATOR = Network("http://127.0.0.1:8000", "ws://127.0.0.1:8000/ws", False, "s
 _NETWORKS = {n.name: n for n in (MAINNET, TESTNET, SIMULATOR)}
 
 
+def shown(value: object) -> str:
+    """A value for an error text; what could be a private key is not shown."""
+    text = value if isinstance(value, str) else ""
+    if re.search("[0-9a-fA-F]{64}", text):
+        return "(64 hex digits: this may be a private key and is not shown; did you swap arguments?)"
+    return repr(value)
+
+
 def network(which: str | Network) -> Network:
     """A `Network` from its name ("mainnet", "testnet", "simulator") or the object itself."""
     if isinstance(which, Network):
         return which
     found = _NETWORKS.get(which)
     if found is None:
-        raise ConfigError(f"unknown network {which!r}; give one of {', '.join(_NETWORKS)} or a hlfast.config.Network")
+        raise ConfigError(
+            f"unknown network {shown(which)}; give one of {', '.join(_NETWORKS)} or a hlfast.config.Network"
+        )
     return found
 
 
@@ -120,6 +131,8 @@ class Settings:
     backoff_max: float = 5.0
     audit_interval: float = 30.0
     """Seconds between comparisons of fills, positions and balances with the venue's own record."""
+    enforce_budgets: bool | None = None
+    """Refuse orders that would go beyond the venue's request budgets; None: on every network but loopback ones."""
     foreign_orders: str = "adopt"
     """Resting orders that were not placed here, found after a connection: "adopt" (watch them), "report" or "cancel"."""
     on_handler_error: str = "report"

@@ -368,7 +368,7 @@ cdef class ClientOrderTracker:
     cdef InFlightOrder _adopt(self, str name, str coin, bint is_buy, int64_t px_e8, int64_t lots, int sz_decimals, object cloid, int64_t oid, int64_t recv_ns):
         """An order that was placed elsewhere on the account: known from now on, and never changed by us."""
         cdef InFlightOrder o = make_order(
-            f"external-{name}", cloid, coin, coin, -1, sz_decimals, is_buy, px_e8, lots if lots > 0 else 0, "Gtc", False,
+            f"external-{name}", cloid, coin, coin, -1, sz_decimals, is_buy, px_e8, lots if lots > 0 else 0, "", False,
             OrderType.LIMIT, PositionAction.NIL, recv_ns)
         o.is_external = True
         o.state_ = S_PENDING_SUBMIT
@@ -737,15 +737,19 @@ cdef class ClientOrderTracker:
             return None
 
     # -- what the sender knows --------------------------------------------------------------------------------------
-    cdef int submitted(self, InFlightOrder o, int64_t nonce, int64_t expires_after_ms, int64_t now_ns) except -1:
+    cdef int submitted(self, list orders, list nonces, list expiries, int64_t now_ns) except -1:
+        """Their bytes have left. All change their state before anybody is told of one."""
         cdef list out = []
+        cdef InFlightOrder o
         self._enter()
         try:
-            o.nonce = nonce
-            o.expires_after_ms = expires_after_ms
-            if o.state_ == S_PENDING_CREATE:
-                self._set_state(o, S_PENDING_SUBMIT, 0, now_ns, False, out)
-            o.sent_ns = now_ns
+            for order, nonce, expires in zip(orders, nonces, expiries):
+                o = order
+                o.nonce = nonce
+                o.expires_after_ms = expires
+                if o.state_ == S_PENDING_CREATE:
+                    self._set_state(o, S_PENDING_SUBMIT, 0, now_ns, False, out)
+                o.sent_ns = now_ns
             self._emit(out)
         finally:
             self._leave()
@@ -754,7 +758,7 @@ cdef class ClientOrderTracker:
 
     def mark_submitted(self, InFlightOrder order not None, nonce=0, expires_after_ms=0):
         """Its bytes are about to leave: PENDING_CREATE → PENDING_SUBMIT."""
-        self.submitted(order, nonce, expires_after_ms, _now_ns())
+        self.submitted([order], [nonce], [expires_after_ms], _now_ns())
 
     def reject(self, InFlightOrder order not None, str reason, reject=None, recv_ns=None):
         """A definite refusal: the venue's answer about this order, or a local one before sending. Never a transport error."""
@@ -822,6 +826,14 @@ cdef class ClientOrderTracker:
             if not order.end_emitted:
                 order.unresolved = True
                 self._ask(order)
+        finally:
+            self._leave()
+
+    def ask_about(self, InFlightOrder order not None):
+        """Put the order among those that the venue is to be asked about."""
+        self._enter()
+        try:
+            self._ask(order)
         finally:
             self._leave()
 
@@ -1017,8 +1029,8 @@ cdef class ClientOrderTracker:
         future = self.waiter_factory()
         self._enter()
         try:
-            if order.waiters is None:
-                order.waiters = []
+            # Those that gave up waiting are forgotten here: nobody tells when they do.
+            order.waiters = [] if order.waiters is None else [w for w in order.waiters if not w[1].done()]
             order.waiters.append((what, future))
             self._wake(order, out)
             self._emit(out)
@@ -1026,6 +1038,13 @@ cdef class ClientOrderTracker:
             self._leave()
         self._drain()
         return future
+
+    def release_waiters(self):
+        """Nothing more will be heard: cancel every future that waits for an order."""
+        for order in [*self._active.values(), *self._external.values()]:
+            waiters, (<InFlightOrder>order).waiters = (<InFlightOrder>order).waiters, None
+            for _, future in waiters or ():
+                future.cancel()
 
     async def wait_for_exchange_order_id(self, client_order_id, timeout=5.0):
         """The venue's id of the order; None if it ends without one, is not known, or `timeout` seconds pass."""

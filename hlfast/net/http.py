@@ -72,7 +72,7 @@ class HttpClient:
             async with session.post(url, data=body, allow_redirects=False) as answer:
                 return answer.status, await answer.read()
         except aiohttp.ClientConnectorError as error:
-            raise NotReady(self._unreachable(url, str(error))) from error
+            raise NotReady(self._unreachable(url, str(error))) from None
         except asyncio.TimeoutError as error:
             if type(error).__name__ == "ConnectionTimeoutError":  # aiohttp has it since 3.10
                 raise NotReady(self._unreachable(url, f"no connection within {self.connect_timeout:g} s")) from error

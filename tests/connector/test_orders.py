@@ -321,7 +321,7 @@ async def test_orders_over_a_local_limit_are_refused(trader):
         await hl.buy("BTC", "0.001", price).accepted()
     with pytest.raises(OrderDenied, match="max_open_orders is 2"):
         hl.buy("BTC", "0.001", "48000")
-    hl.limits.spend("test", 1150, hlfast.clock.wall_clock_ms())
+    hl.limits.spend("test", 1150, hlfast.clock.monotonic_ns() // 10**6)
     hl.cancel_all()
     with pytest.raises((NotReady, OrderDenied)):
         hl.buy("BTC", "0.001", "48000")
@@ -357,3 +357,13 @@ async def test_queries_go_over_the_socket_and_over_http_before_it(exchange, trad
     early = hlfast.connect(exchange.network)
     assert (await early.info.meta())["universe"][0]["name"] == "BTC"
     await early.disconnect()
+
+
+async def test_an_order_from_a_foreign_thread_is_refused_and_leaves_no_trace(trader):
+    """Architecture, section 8."""
+    hl = await trader()
+    with pytest.raises(ConfigError, match="call_soon_threadsafe"):
+        await asyncio.to_thread(hl.buy, "BTC", "0.001", "50000")
+    with pytest.raises(ConfigError, match="call_soon_threadsafe"):
+        await asyncio.to_thread(hl.entry.cancel_many, [hl.buy("BTC", "0.001", "50000")])
+    assert len(hl.orders) == 1

@@ -11,7 +11,7 @@ import pytest
 from hlfast import clock
 from hlfast.config import SIMULATOR_TEST_KEY, Network, RiskLimits, Settings
 from hlfast.core import events as ev
-from hlfast.errors import ConfigError, NotReady, OrderDenied
+from hlfast.errors import ConfigError, OrderDenied
 from hlfast.sim import FUNDED_ACCOUNTS
 from hlfast.types import OrderParams, OrderState, TradeType
 from hlfast.venues.hyperliquid.nonce import NonceManager, nonce_manager_for
@@ -270,13 +270,15 @@ def test_nonces_rise_over_a_restart_with_the_clock_set_back(tmp_path):
     assert isinstance(NonceManager("x").next(), int)
 
 
-async def test_nothing_is_killed_without_a_connection(trader):
+async def test_a_kill_without_a_connection_is_done_when_the_account_is_live_again(trader, exchange, eventually):
     hl = await trader()
-    await hl.buy("BTC", "0.001", "40000").accepted()
-    await hl.disconnect()
-    with pytest.raises(NotReady):
-        hl.kill("too late")
-    with pytest.raises(NotReady):
+    order = hl.buy("BTC", "0.001", "40000")
+    await order.accepted()
+    await hl._account_session.stop()
+    assert hl.kill("while down") == 0
+    hl._account_session.start()
+    assert await order.done() is S.CANCELLED
+    with pytest.raises(OrderDenied, match="kill switch"):
         hl.buy("BTC", "0.001", "40000")
 
 

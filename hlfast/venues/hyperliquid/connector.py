@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 
 from hlfast import clock
-from hlfast.config import SIMULATOR_TEST_KEY, Network, Settings
+from hlfast.config import SIMULATOR_TEST_KEY, Network, Settings, shown
 from hlfast.config import network as network_of
 from hlfast.core import events as ev
 from hlfast.core.bus import EventBus
@@ -84,18 +84,20 @@ class HyperliquidConnector(ConnectorBase):
         vault: str | None = None,
         settings: Settings | None = None,
         allow: Sequence[str] | None = None,
+        password: str | Callable[[], str] | None = None,
     ) -> None:
         self.network = network_of(network)
         self.settings = settings or Settings()
         self._owns_signer = not isinstance(key, Signer)
-        self.signer = key if isinstance(key, Signer) else _signer(key, self.network, allow)
+        self.signer = key if isinstance(key, Signer) else _signer(key, self.network, allow, password)
         self.vault = _address(vault, "vault") if vault is not None else None
         self.account = self.vault or (_address(account, "account") if account is not None else self.signer.address)
         self.bus = EventBus()
         self.tracker = ClientOrderTracker(self.bus, hold_ms=self.settings.hold_ms)
         self.info = Info(self._ask)
         self.actions = Actions(lambda action: self.entry.act(action), lambda coin: self.resolve(coin).asset)
-        self.limits = Limits()
+        enforced = self.settings.enforce_budgets
+        self.limits = Limits(enforced=not self.network.is_loopback if enforced is None else enforced)
         self.metadata: Metadata | None = None
         # What `recovery` beside this module reads and feeds; not for users.
         self.recovery = Recovery(self)
@@ -107,12 +109,17 @@ class HyperliquidConnector(ConnectorBase):
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ready_waiters: set[asyncio.Future[None]] = set()
         self._down_since_ns = 0
+        self._closing = False
         self._reporting = False
+        self._gap_from: tuple[int, int] | None = None
         self._lock: SignerLock | None = None
         self._journal: JournalBook | None = None
         self._leave_journal: Unsubscribe | None = None
         self._dead_man_seconds = 0.0
         self._dead_man_due_ns = 0
+        self._audit_due_ns = 0
+        self._last_tick_error = ""
+        self._funding_seen: set[tuple[int, str]] = set()
         self._counts = {"venue_errors": 0, "scan_errors": 0}
 
         self._market_router = Router()
@@ -242,14 +249,22 @@ class HyperliquidConnector(ConnectorBase):
         journal.start()
 
     async def disconnect(self) -> None:
-        for task in [self._housekeeping, self._synchronising, *self._tasks]:
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await task
-        self._housekeeping = self._synchronising = None
-        await self._market_session.stop()
-        await self._account_session.stop()
+        self._closing = True
+        try:
+            await self._market_session.stop()
+            await self._account_session.stop()
+            own = [task for task in (self._housekeeping, self._synchronising) if task is not None]
+            while left := [
+                task for task in {*own, *self._tasks} if not task.done() and task is not asyncio.current_task()
+            ]:
+                for task in left:
+                    task.cancel()
+                await asyncio.wait(left, timeout=1.0)
+                own = []
+            self._housekeeping = self._synchronising = None
+        finally:
+            self._closing = False
+        self.tracker.release_waiters()
         self.entry.connection_lost("the connector was closed")
         await self._http.close()
         if self._journal is not None:
@@ -307,7 +322,7 @@ class HyperliquidConnector(ConnectorBase):
             "watched": self.market.coins,
             "live_orders": self.tracker.active_order_count,
             "unresolved": [order.client_order_id for order in self.orders if order.unresolved],
-            "limits": self.limits.report(clock.wall_clock_ms()),
+            "limits": self.limits.report(clock.monotonic_ns() // 1_000_000),
             "counters": self.counters,
         }
 
@@ -329,8 +344,7 @@ class HyperliquidConnector(ConnectorBase):
         kinds = {kind for kind, on in (("l2Book", book), ("bbo", bbo), ("trades", trades)) if on}
         if not kinds:
             raise ConfigError(f"watch({coin!r}) asks for nothing; switch on book, bbo or trades")
-        self.market.watch(rule, kinds)
-        if self._market_session.state is StreamState.LIVE:
+        if self.market.watch(rule, kinds) and self._market_session.state is StreamState.LIVE:
             self._market_session.set_state(StreamState.SUBSCRIBING, f"subscribing to {rule.coin}")
 
     def unwatch(self, coin: str) -> None:
@@ -466,7 +480,7 @@ class HyperliquidConnector(ConnectorBase):
 
     def cancel_all(self, coin: str | None = None) -> int:
         """Ask for the cancel of every own live order (of `coin`); returns how many were asked for."""
-        return self.entry.cancel_all(self.resolve(coin).coin if coin else None)
+        return self.entry.cancel_all(self.resolve(coin).coin if coin is not None else None)
 
     async def cancel_inflight(self, order: InFlightOrder | str) -> bool:
         """Kill an order whose fate is not known by burning its nonce: whichever reaches the venue first wins.
@@ -484,10 +498,20 @@ class HyperliquidConnector(ConnectorBase):
         return False
 
     def kill(self, reason: str = "kill()") -> int:
-        """The kill switch: refuse every new order and ask for the cancel of all that live. Returns how many were asked for."""
+        """The kill switch: refuse every new order and modify, and ask for the cancel of all that rests on the account.
+
+        Returns how many were asked for. Without a connection they are asked for as soon as the account is live again.
+        """
         self.entry.checks.kill(reason)
         self.tell("killed", f"the kill switch is on: {reason}")
-        return self.entry.cancel_all()
+        try:
+            return self.entry.cancel_many([*self.orders, *self.tracker.external_orders])
+        except NotReady as error:
+            self.tell(
+                "kill_waits",
+                f"nothing could be cancelled: {error}; all is cancelled as soon as the account is live again",
+            )
+            return 0
 
     def resume(self) -> None:
         """Switch the kill switch off: orders are taken again."""
@@ -594,17 +618,20 @@ class HyperliquidConnector(ConnectorBase):
         self.stream.on_connected(self._on_account_subscribed)
 
     def _on_account_subscribed(self) -> None:
+        if self._closing:
+            return
         self._account_session.set_state(StreamState.SYNCING, "reading the account's state")
         self._synchronising = asyncio.get_running_loop().create_task(self._synchronise(), name="hlfast-synchronise")
 
     async def _synchronise(self) -> None:
         """Agree with the venue, then let news and orders through. Tried until it succeeds or the connection ends."""
-        fills, orders = self.recovery.recovered_fills, self.recovery.recovered_orders
+        if self._gap_from is None:
+            self._gap_from = self.recovery.recovered_fills, self.recovery.recovered_orders
         while True:
             try:
                 await self.recovery.synchronise()
                 break
-            except (HlfastError, asyncio.TimeoutError, KeyError, TypeError, ValueError) as error:
+            except Exception as error:  # whatever the venue answered: an account that stays in SYNCING is of no use
                 text = f"reading the account's state failed, trying again: {type(error).__name__}: {error}"
                 log.warning(text)
                 self.tell("sync_failed", text)
@@ -612,10 +639,16 @@ class HyperliquidConnector(ConnectorBase):
         self.stream.release()
         self.entry.go_live()
         self._account_session.set_state(StreamState.LIVE, "synchronised")
+        if self.entry.checks.killed:
+            with contextlib.suppress(NotReady):
+                self.entry.cancel_many([*self.orders, *self.tracker.external_orders])
         gap_ns = clock.epoch_ns() - self._down_since_ns if self._down_since_ns else 0
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
-        with contextlib.suppress(NotReady, UnknownOutcome):
+        try:
             await self.recovery.look_again()
+        except Exception as error:
+            self.tell("second_look_failed", f"{type(error).__name__}: {error}; the audit follows")
+        (fills, orders), self._gap_from = self._gap_from, None
         self._down_since_ns = 0
         if gap_ns and self._account_session.connections > 1:
             self._tell_recovered(gap_ns, self.recovery.recovered_fills - fills, self.recovery.recovered_orders - orders)
@@ -663,18 +696,23 @@ class HyperliquidConnector(ConnectorBase):
     def _on_user_event(self, data: dict[str, Any]) -> None:
         funding = data.get("funding")
         if funding:
-            amount = Decimal(funding["usdc"])
-            self.own_ledger.book_funding(amount)
-            self.position_book.apply_funding(funding["coin"], amount)
-            self.bus.emit(
-                ev.FundingPayment(
-                    coin=funding["coin"],
-                    amount=amount,
-                    rate=funding.get("fundingRate", ""),
-                    time_ms=funding["time"],
-                    recv_ns=clock.epoch_ns(),
-                )
+            self.book_funding(funding)
+
+    def book_funding(self, row: dict[str, Any]) -> bool:
+        """Book a funding payment once, and tell of it; `row`: time, coin, usdc, fundingRate."""
+        key = int(row["time"]), str(row["coin"])
+        if key in self._funding_seen or key[0] <= self.recovery.baseline_ms:
+            return False
+        self._funding_seen.add(key)
+        amount = Decimal(row["usdc"])
+        self.own_ledger.book_funding(amount)
+        self.position_book.apply_funding(key[1], amount)
+        self.bus.emit(
+            ev.FundingPayment(
+                coin=key[1], amount=amount, rate=row.get("fundingRate", ""), time_ms=key[0], recv_ns=clock.epoch_ns()
             )
+        )
+        return True
 
     def _on_venue_error(self, text: str) -> None:
         self._counts["venue_errors"] += 1
@@ -695,8 +733,7 @@ class HyperliquidConnector(ConnectorBase):
         try:
             self.tell("handler_error", text)
             if self.settings.on_handler_error == "stop" and not self.entry.checks.killed:
-                with contextlib.suppress(NotReady):
-                    self.kill(text)
+                self.kill(text)
         finally:
             self._reporting = False
 
@@ -759,39 +796,58 @@ class HyperliquidConnector(ConnectorBase):
         return task
 
     async def _keep_house(self) -> None:
-        audit_at = clock.monotonic_ns() + int(self.settings.audit_interval * 1e9)
+        self._audit_due_ns = clock.monotonic_ns() + int(self.settings.audit_interval * 1e9)
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
-            now_ns, mono_ns = clock.epoch_ns(), clock.monotonic_ns()
-            self.tracker.tick(now_ns)
-            self.market.tick(now_ns)
-            self.stream.tick(now_ns)
-            self.entry.tick(now_ns)
-            if self._lock is not None:
-                self._lock.keep()
-            if self.is_connected:
-                self.recovery.ask_about_due_orders(mono_ns)
-                if self._dead_man_seconds and mono_ns > self._dead_man_due_ns:
-                    self._dead_man_due_ns = mono_ns + int(self._dead_man_seconds * 1e9 / 3)
-                    self.spawn(self._move_dead_mans_deadline())
-                if mono_ns > audit_at:
-                    audit_at = mono_ns + int(self.settings.audit_interval * 1e9)
-                    self.spawn(self._audit())
+            try:
+                self._tick()
+            except Exception as error:
+                text = f"{type(error).__name__}: {error}"
+                if text != self._last_tick_error:  # ten times a second would drown everything else
+                    self.tell("housekeeping_failed", text)
+                self._last_tick_error = text
+
+    def _tick(self) -> None:
+        now_ns, mono_ns = clock.epoch_ns(), clock.monotonic_ns()
+        self.tracker.tick(now_ns)
+        self.market.tick(now_ns)
+        self.stream.tick(now_ns)
+        self.entry.tick(now_ns)
+        if self._lock is not None:
+            self._lock.keep()
+        if not self.is_connected:
+            return
+        if self.entry.checks.killed and (live := self.get_open_orders()):
+            self.entry.cancel_many(live)  # what the kill switch's cancels had overtaken
+        self.recovery.ask_about_due_orders(mono_ns)
+        if self._dead_man_seconds and mono_ns > self._dead_man_due_ns:
+            self._dead_man_due_ns = mono_ns + int(self._dead_man_seconds * 1e9 / 3)
+            self.spawn(self._move_dead_mans_deadline())
+        if mono_ns > self._audit_due_ns:
+            self._audit_due_ns = mono_ns + int(self.settings.audit_interval * 1e9)
+            self.spawn(self._audit())
 
     async def _audit(self) -> None:
         try:
             await self.recovery.audit()
         except (NotReady, UnknownOutcome, asyncio.TimeoutError) as error:
             log.info("the audit was cut short: %s", error)
+        except Exception as error:  # the venue's answer had another shape
+            self.tell("audit_failed", f"{type(error).__name__}: {error}")
 
 
 def _address(text: str, what: str) -> str:
     if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
-        raise ConfigError(f"{what} is an address, 0x and 40 hex digits, got {text!r}")
+        raise ConfigError(f"{what} is an address, 0x and 40 hex digits, got {shown(text)}")
     return text.lower()
 
 
-def _signer(key: str | bytes | None, network: Network, allow: Sequence[str] | None) -> Signer:
+def _signer(
+    key: str | bytes | None,
+    network: Network,
+    allow: Sequence[str] | None,
+    password: str | Callable[[], str] | None,
+) -> Signer:
     if key is None:
         if not network.is_loopback:
             raise ConfigError(
@@ -799,4 +855,6 @@ def _signer(key: str | bytes | None, network: Network, allow: Sequence[str] | No
                 "(an agent wallet's key is enough, and cannot withdraw)"
             )
         key = SIMULATOR_TEST_KEY
-    return Signer(load_key(key), allow=TRADING_ACTIONS if allow is None else (*TRADING_ACTIONS, *allow))
+    return Signer(
+        load_key(key, password=password), allow=TRADING_ACTIONS if allow is None else (*TRADING_ACTIONS, *allow)
+    )

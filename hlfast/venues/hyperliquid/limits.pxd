@@ -13,6 +13,7 @@ cdef class Limits:
     cdef readonly Window weight
     cdef readonly Window messages
     cdef readonly int64_t cancel_reserve
+    cdef readonly bint enforced
     cdef readonly int64_t address_used       # requests of the account, as the venue counts them
     cdef readonly int64_t address_cap        # 0: not known
     cdef readonly int64_t blocked_until_ms

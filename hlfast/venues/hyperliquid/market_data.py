@@ -53,7 +53,8 @@ class MarketData:
         self.session: WebSocketSession | None = None
 
     # -- what is wanted ---------------------------------------------------------------------------------------------
-    def watch(self, rule: TradingRule, kinds: set[str]) -> None:
+    def watch(self, rule: TradingRule, kinds: set[str]) -> bool:
+        """Want `kinds` of an instrument; True if that asks for anything new."""
         market = self._markets.get(rule.coin)
         if market is None:
             market = self._markets[rule.coin] = _Market(rule)
@@ -62,6 +63,7 @@ class MarketData:
         market.wanted |= kinds
         for kind in sorted(new):
             self._send("subscribe", kind, rule.coin)
+        return bool(new)
 
     def unwatch(self, coin: str) -> None:
         market = self._markets.pop(coin, None)
@@ -72,6 +74,7 @@ class MarketData:
             self._confirmed.discard((kind, coin))
             self._sent_ns.pop((kind, coin), None)
         self._router.remove_instrument(coin)
+        self.check_live()
 
     @property
     def coins(self) -> list[str]:

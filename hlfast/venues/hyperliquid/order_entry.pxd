@@ -52,11 +52,13 @@ cdef class OrderEntry:
     cdef list _slots
     cdef list _free
     cdef dict _pending
+    cdef object _confirmed                   # deque of (mono ns, order): cancels that the venue confirmed
     cdef int64_t _generation
     cdef int64_t _expiry_ms
     cdef int64_t _timeout_ns
     cdef bint _fast_cancel
 
+    cdef int _check_thread(self) except -1
     cdef int _check_live(self) except -1
     cdef int _check_open(self) except -1
     cdef int _check_room(self, int n) except -1
@@ -73,7 +75,9 @@ cdef class OrderEntry:
         object rounding, object client_order_id, object cloid, object order_type, object position_action)
     cdef int64_t _market_cap(self, TradingRule rule, bint is_buy) except -1
     cdef int64_t _expiry(self, InFlightOrder order, object expires_after_ms) except -1
-    cdef int _send_orders(self, tuple orders, int64_t expires, int64_t started) except -1
+    cdef int64_t _write_orders(self, tuple orders, int64_t expires, int64_t started) except -1
+    cdef int _tell_written(self, list written) except -1
+    cdef int _check_changed(self, InFlightOrder order, int64_t px, int64_t leg) except -1
     cdef int _wire_order(self, WireOrder* o, InFlightOrder order, int64_t px_e8, int64_t lots, object tif) except -1
     cdef InFlightOrder _order_of(self, object given)
     cdef int _send_cancels(self, tuple orders) except -1

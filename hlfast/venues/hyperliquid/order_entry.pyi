@@ -20,6 +20,8 @@ from hlfast.venues.hyperliquid.scan import PostReply
 from hlfast.venues.hyperliquid.sign import Signer
 from hlfast.venues.hyperliquid.wire import TIFS as TIFS
 
+MAX_EXPIRY_MS: int
+ROW_DUE_NS: int
 LATE_ANSWER_NS: int
 
 class OrderEntry:

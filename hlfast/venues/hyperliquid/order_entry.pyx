@@ -9,6 +9,7 @@ order ends it; trouble on the way leaves it unresolved, and it is asked about, n
 Prices are int64 scaled by 1e8, sizes int64 in lots. One event loop owns an OrderEntry.
 """
 
+from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
@@ -36,6 +37,7 @@ from hlfast.venues.hyperliquid.wire cimport (
 )
 
 import asyncio
+from collections import deque
 
 import orjson
 
@@ -70,8 +72,18 @@ cdef object _NIL = PositionAction.NIL
 cdef object _CLOSE = PositionAction.CLOSE
 cdef object _OPEN = PositionAction.OPEN
 
+MAX_EXPIRY_MS = 86_400_000
+
+ROW_DUE_NS = 1_000_000_000
+"""A cancel that the venue confirmed should have its row by then."""
+
 LATE_ANSWER_NS = 60_000_000_000
 """An answer is still taken so long after its request."""
+
+
+cdef inline int64_t _budget_ms() noexcept nogil:
+    """Budgets are kept on the clock that never steps back."""
+    return mono_ns() // 1000000
 
 
 cdef class _Request:
@@ -115,6 +127,7 @@ cdef class OrderEntry:
         self._slots = [None] * SLOTS
         self._free = list(range(SLOTS - 1, -1, -1))
         self._pending = {}
+        self._confirmed = deque()
         self._expiry_ms = settings.expires_after_ms or 0
         self._timeout_ns = settings.post_timeout_ms * 1_000_000
         self.checks = PreTradeChecks(settings.risk)
@@ -142,6 +155,7 @@ cdef class OrderEntry:
             self._forget(request, f"the connection was lost ({reason})")
 
     cdef int _check_live(self) except -1:
+        self._check_thread()
         if not self.live or self._listener is None or not self._listener._open:
             raise NotReady(
                 f"orders are refused while the account's stream is not live ({self.not_live_reason}); "
@@ -149,7 +163,14 @@ cdef class OrderEntry:
             )
         return 0
 
+    cdef int _check_thread(self) except -1:
+        """The buffers and the socket belong to the loop's thread: a foreign one is refused before anything is touched."""
+        if self._listener is not None and self._listener._thread != PyThread_get_thread_ident():
+            raise ConfigError("orders are sent from the event loop's thread; from another one use loop.call_soon_threadsafe(...)")
+        return 0
+
     cdef int _check_open(self) except -1:
+        self._check_thread()
         if self._listener is None or not self._listener._open:
             raise NotReady(f"there is no connection to the venue ({self.not_live_reason}); nothing was sent and nothing is queued")
         return 0
@@ -210,7 +231,7 @@ cdef class OrderEntry:
             return
         latency.record(latency.ACK, mono_ns() - request.sent_ns)
         if reply.kind == "error" and reply.text.startswith("429"):
-            self.limits.note_429(wall_ms())
+            self.limits.note_429(_budget_ms())
         self._close_request(request)
         if request.kind == R_CALL:
             if not request.future.done():
@@ -289,7 +310,9 @@ cdef class OrderEntry:
                 continue
             if item.kind == ITEM_ERROR:
                 self.tracker.cancel_refused(order, item.error, reply.recv_ns)
-            elif item.kind != ITEM_SUCCESS:
+            elif item.kind == ITEM_SUCCESS:
+                self._confirmed.append((mono_ns(), order))
+            else:
                 self._unreadable(order, item.error, reply)
         return 0
 
@@ -315,6 +338,10 @@ cdef class OrderEntry:
         """Give up waiting for answers that are overdue. A late one is still taken."""
         cdef _Request request
         cdef int64_t mono = mono_ns()
+        while self._confirmed and mono - self._confirmed[0][0] > ROW_DUE_NS:
+            order = self._confirmed.popleft()[1]
+            if not order.is_done:  # cancelled by the venue's word, and its row has not come
+                self.tracker.ask_about(order)
         if not self._pending:
             return
         for held in list(self._pending.values()):
@@ -340,8 +367,12 @@ cdef class OrderEntry:
         cdef int64_t started = mono_ns(), expires
         cdef InFlightOrder order
         if isinstance(coin, OrderParams):
-            if size is not None or price is not None:
-                raise ConfigError("an OrderParams carries size and price itself; pass it alone")
+            if (
+                size is not None or price is not None or tif is not None or reduce_only or trigger is not None
+                or rounding != "refuse" or client_order_id is not None or cloid is not None or order_type is not None
+                or position_action is not _NIL or expires_after_ms is not None
+            ):
+                raise ConfigError("an OrderParams carries every field itself; pass it alone")
             order = self._from_params(coin, is_buy)
             expires_after_ms = coin.expires_after_ms
         else:
@@ -353,7 +384,7 @@ cdef class OrderEntry:
         self._check_risk(order, 0, 0)
         self.tracker.start(order)
         latency.record(latency.CHECK, mono_ns() - started)
-        self._send_orders((order,), expires, started)
+        self._tell_written([((order,), self._write_orders((order,), expires, started), expires)])
         return order
 
     def place(self, orders):
@@ -387,20 +418,37 @@ cdef class OrderEntry:
             raise ConfigError("two orders of one batch have the same cloid")
         self._check_live()
         self._check_room(len(prepared))
+        ahead = {}  # what the batch itself adds to each side of each instrument
         for i, order in enumerate(prepared):
+            side = (order.coin, order.is_buy)
+            lots = ahead.get(side, 0)
             try:
-                self._check_risk(order, i, sum([o.lots for o in prepared[:i] if o.coin == order.coin and o.is_buy == order.is_buy]))
+                self._check_risk(order, i, lots)
             except OrderDenied as error:
                 raise OrderDenied(f"order {i} of {len(given)}: {error}") from None
+            ahead[side] = lots + order.lots
         for order in prepared:
             self.tracker.start(order)
         latency.record(latency.CHECK, mono_ns() - started)
         resting = [i for i, o in enumerate(prepared) if o.tif == "Alo"]
         others = [i for i, o in enumerate(prepared) if o.tif != "Alo"]
-        for group in (resting, others):
-            if group:
+        # Both actions are written before anything is told of either: a handler that cancels must not end what is about to leave.
+        waiting = [tuple([prepared[i] for i in group]) for group in (resting, others) if group]
+        written = []
+        try:
+            while waiting:
                 # One expiry an action: the earliest, and none if an order of it is to rest without one.
-                self._send_orders(tuple([prepared[i] for i in group]), min([expiries[i] for i in group]), started)
+                expires = min([expiries[prepared.index(o)] for o in waiting[0]])
+                written.append((waiting[0], self._write_orders(waiting[0], expires, started), expires))
+                del waiting[0]
+        except BaseException as error:
+            for group in waiting:
+                for order in group:
+                    if not is_finished(order.state_):
+                        self.tracker.reject(order, f"not sent: {error}")
+            raise
+        finally:
+            self._tell_written(written)
         return prepared
 
     cdef int _check_room(self, int n) except -1:
@@ -409,7 +457,7 @@ cdef class OrderEntry:
             raise NotReady(f"{len(self._pending)} requests wait for an answer (the venue allows {POSTS_IN_FLIGHT}); wait, or batch orders")
         if self.ring is not None and not self.ring.takes(n):
             raise NotReady(f"no new orders: {self.ring.refusal}")
-        self.limits.check_order(n, wall_ms())
+        self.limits.check_order(n, _budget_ms())
         return 0
 
     cdef int _check_risk(self, InFlightOrder order, int64_t ahead, int64_t ahead_lots) except -1:
@@ -417,6 +465,15 @@ cdef class OrderEntry:
         return self.checks.check(
             order, self._positions.lots_of(order.coin), self.tracker.resting_lots(order.coin, order.is_buy) + ahead_lots,
             <int64_t>len(self.tracker._active) + ahead, self._book_of(order.coin), mono_ns())
+
+    cdef int _check_changed(self, InFlightOrder order, int64_t px, int64_t leg) except -1:
+        """The local limits for a modify: as for an order of the new leg, in place of what rests now."""
+        cdef InFlightOrder leg_order = make_order(
+            order.client_order_id, order.cloid, order.coin, order.trading_pair, order.asset, order.sz_decimals, order.is_buy, px, leg,
+            order.tif, order.reduce_only, order.order_type, order.position_action, order.created_ns)
+        return self.checks.check(
+            leg_order, self._positions.lots_of(order.coin),
+            self.tracker.resting_lots(order.coin, order.is_buy) - order.remaining_lots, 0, self._book_of(order.coin), mono_ns())
 
     cdef InFlightOrder _from_params(self, object p, bint is_buy):
         if p.side is not None and (p.side is TradeType.BUY) != is_buy:
@@ -553,12 +610,12 @@ cdef class OrderEntry:
             after = self._expiry_ms if order.tif == "Ioc" or order.tif == "FrontendMarket" else 0
         else:
             after = expires_after_ms
-            if after < 0:
-                raise ConfigError(f"expires_after_ms is a number of ms from now, 0 for none, got {expires_after_ms!r}")
+            if not 0 <= after <= MAX_EXPIRY_MS:
+                raise ConfigError(f"expires_after_ms is a number of ms from now up to a day, 0 for none, got {expires_after_ms!r}")
         return wall_ms() + after if after else 0
 
-    cdef int _send_orders(self, tuple orders, int64_t expires, int64_t started) except -1:
-        """Encode, sign and write tracked orders as one action."""
+    cdef int64_t _write_orders(self, tuple orders, int64_t expires, int64_t started) except -1:
+        """Encode, sign and write tracked orders as one action; returns its nonce, 0 if the connection was gone."""
         cdef WireBuffer w
         cdef WireOrder o
         cdef InFlightOrder order
@@ -589,21 +646,33 @@ cdef class OrderEntry:
             if request is not None:
                 self._close_request(request)
             for order in orders:
-                self.tracker.reject(order, f"not sent: {error}")
+                if not is_finished(order.state_):
+                    self.tracker.reject(order, f"not sent: {error}")
             raise
         t1 = mono_ns()
         latency.record(latency.WRITE, t1 - t0)
         latency.record(latency.TOTAL, t1 - started)
         if written != 1:
             self._close_request(request)
-            for order in orders:
-                self.tracker.reject(order, "not sent: the connection was gone")
             return 0
-        self.limits.spend("order", action_weight(len(orders)), wall_ms(), len(orders))
+        self.limits.spend("order", action_weight(len(orders)), _budget_ms(), len(orders))
         self.orders_sent += len(orders)
-        t1 = now_ns()
-        for order in orders:
-            self.tracker.submitted(order, nonce, expires, t1)
+        return nonce
+
+    cdef int _tell_written(self, list written) except -1:
+        """What was written, as (orders, nonce, expiry), is PENDING_SUBMIT; what found no connection (nonce 0) has failed."""
+        cdef list orders = [], nonces = [], expiries = []
+        for group, nonce, expires in written:
+            if nonce:
+                orders.extend(group)
+                nonces.extend([nonce] * len(group))
+                expiries.extend([expires] * len(group))
+        if orders:
+            self.tracker.submitted(orders, nonces, expiries, now_ns())
+        for group, nonce, expires in written:
+            if not nonce:
+                for order in group:
+                    self.tracker.reject(order, "not sent: the connection was gone")
         return 0
 
     cdef int _wire_order(self, WireOrder* o, InFlightOrder order, int64_t px_e8, int64_t lots, object tif) except -1:
@@ -657,8 +726,9 @@ cdef class OrderEntry:
         if error:
             raise OrderDenied(f"{rule.coin}: {error}")
         self._check_live()
+        self._check_changed(order, px, leg)
         self.signer._check_allowed("batchModify")
-        self.limits.check_order(1, wall_ms())
+        self.limits.check_order(1, _budget_ms())
         request = self._open_request(R_MODIFY, (order,), None, "modifying")
         try:
             nonce = self.nonces.take()
@@ -677,7 +747,7 @@ cdef class OrderEntry:
         if written != 1:
             self._close_request(request)
             raise NotReady("the connection was gone before the modify was sent; nothing was sent and nothing is queued")
-        self.limits.spend("modify", 1, wall_ms(), 1)
+        self.limits.spend("modify", 1, _budget_ms(), 1)
         return bool(self.tracker.request_modify(order, px, leg))
 
     # -- cancelling -------------------------------------------------------------------------------------------------
@@ -746,7 +816,7 @@ cdef class OrderEntry:
         if written != 1:
             self._close_request(request)
             raise NotReady("the connection was gone before the cancel was sent; nothing was sent and nothing is queued")
-        self.limits.spend("cancel", action_weight(len(orders)), wall_ms(), len(orders))
+        self.limits.spend("cancel", action_weight(len(orders)), _budget_ms(), len(orders))
         self.cancels_sent += len(orders)
         for order in orders:
             self.tracker.request_cancel(order)
@@ -803,10 +873,10 @@ cdef class OrderEntry:
     async def ask(self, payload):
         """A query over the socket: its value. Raises `NotReady` without a connection, `UnknownOutcome` without an answer."""
         kind = payload.get("type")
-        self.limits.check_query(wall_ms())
+        self.limits.check_query(_budget_ms())
         reply = await self._call({"type": "info", "payload": payload}, f"the query {kind!r}")
         rows = len(reply.data) if isinstance(reply.data, list) else 0
-        self.limits.spend(f"query {kind}", query_weight(kind, rows), wall_ms())
+        self.limits.spend(f"query {kind}", query_weight(kind, rows), _budget_ms())
         if reply.kind != "info":
             raise NotReady(f"the venue did not answer the query {kind!r}: {reply.text or reply.kind}")
         return reply.data
@@ -828,7 +898,7 @@ cdef class OrderEntry:
             "action": action, "nonce": nonce, "signature": signature, "vaultAddress": self.vault, "expiresAfter": None,
         }
         reply = await self._call({"type": "action", "payload": payload}, f"the action {kind!r}")
-        self.limits.spend(f"action {kind}", 1, wall_ms(), 1)
+        self.limits.spend(f"action {kind}", 1, _budget_ms(), 1)
         if reply.kind == "err":
             raise venue_reject(reply.text)
         if reply.kind in ("error", "unknown"):

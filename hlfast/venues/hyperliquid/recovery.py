@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from hlfast.core.in_flight_order import InFlightOrder
     from hlfast.venues.hyperliquid.connector import HyperliquidConnector
 
+log = logging.getLogger("hlfast")
+
 OVERLAP_MS = 5_000
 """Fills are asked for from this long before the last known one."""
 
@@ -35,6 +38,15 @@ PAGE = 2_000
 """Rows of one answer to `userFillsByTime`, at most."""
 
 LOOK_AGAIN_SECONDS = 1.0
+
+EXPIRY_MARGIN_MS = 5_000
+"""How far this machine's clock may be ahead of the venue's before a passed expiry says something else."""
+
+MANY = 5
+"""From so many orders on their end is looked up in one answer of `historicalOrders`, not one by one."""
+
+ASKED_AT_ONCE = 10
+"""Orders that are asked about in one go: some 20 of the minute's 1200 weight."""
 
 
 class Recovery:
@@ -51,6 +63,8 @@ class Recovery:
         self._audited_ms = 0
         self._burnt_nonces: set[int] = set()
         self._questions: dict[str, tuple[int, int]] = {}
+        self._asking = False
+        self._fills_read = (0, 0)
 
     # -- a connection -----------------------------------------------------------------------------------------------
     async def synchronise(self) -> None:
@@ -61,13 +75,44 @@ class Recovery:
             hl.limits.set_address(int(budget["nRequestsUsed"]), int(budget["nRequestsCap"]))
         await self.read_account()
         await self._read_fills(self._since())
+        await self._read_funding()
         resting = await self._read_open_orders()
         await self._apply_policy_for_foreign_orders()
+        gone = []
         for order in [*hl.orders, *hl.tracker.external_orders]:
             if order.cloid in resting or order.exchange_order_id in resting:
                 self._rests(order)
             else:
-                await self.ask_about(order)
+                gone.append(order)
+        for order in await self._look_up(gone):
+            await self.ask_about(order)
+
+    async def _look_up(self, orders: list[InFlightOrder]) -> list[InFlightOrder]:
+        """Settle from one list of ended orders what it has of `orders`; returns the others, for single questions later."""
+        hl = self._hl
+        if len(orders) < MANY:
+            return orders
+        await self._read_fills(min(order.created_ns for order in orders) // 1_000_000 - OVERLAP_MS)
+        rows = await hl.info.request("historicalOrders", user=hl.account)
+        ends = {row["order"].get("cloid") or row["order"]["oid"]: row for row in reversed(rows)}
+        left = []
+        for order in orders:
+            row = ends.get(order.cloid) or ends.get(order.exchange_order_id)
+            # A modified order has several rows under its cloid: what became of it is asked of the venue itself.
+            if (
+                row is None
+                or row["status"] in ("open", "triggered")
+                or order.modify_pending
+                or len(order.exchange_order_ids) > 1
+            ):
+                left.append(order)
+                continue
+            self._feed_rows([_as_row(row["order"], row["status"], row["statusTimestamp"])])
+            self.recovered_orders += 1
+            hl.tracker.resolve(order)
+        for order in left[ASKED_AT_ONCE:]:
+            hl.tracker.ask_about(order)
+        return left[:ASKED_AT_ONCE]
 
     def _rests(self, order: InFlightOrder) -> None:
         """The venue shows the order live: a cancel or modify whose outcome was not known has not taken effect."""
@@ -82,12 +127,23 @@ class Recovery:
         """What to do about resting orders that were not placed here: `Settings.foreign_orders`."""
         hl = self._hl
         foreign = hl.tracker.external_orders
-        if not foreign or hl.settings.foreign_orders == "adopt":
+        if not foreign:
+            return
+        if hl.settings.foreign_orders == "adopt":
+            log.warning(
+                "%d resting orders of this account were not placed by this run: they are watched (tracker.external_orders), "
+                "not touched; foreign_orders='cancel' removes them, kill() too",
+                len(foreign),
+            )
             return
         for order in foreign:
             hl.tell("foreign_order", f"an order that was not placed here rests on the account: {order!r}")
         if hl.settings.foreign_orders == "cancel":
-            hl.entry.cancel_many(foreign)
+            for order in foreign:
+                try:
+                    hl.entry.cancel_many([order])
+                except HlfastError as error:
+                    hl.tell("foreign_order", f"{order.client_order_id} could not be cancelled: {error}")
 
     async def look_again(self) -> None:
         """The same record once more: what the first answers did not have yet. Nothing is held back any more."""
@@ -113,9 +169,16 @@ class Recovery:
             frame = {"channel": "userFills", "data": {"isSnapshot": True, "user": hl.account, "fills": page}}
             with hl.stream.passing():
                 hl.feed_account(orjson.dumps(frame))
+        self._fills_read = (clock.monotonic_ns(), since_ms)
         new: int = hl.tracker.counters["fills"] - before
         self.recovered_fills += new
         return new
+
+    async def _read_funding(self) -> None:
+        """Funding that was paid while nobody listened."""
+        hl = self._hl
+        for row in await hl.info.request("userFunding", user=hl.account, startTime=self.baseline_ms):
+            hl.book_funding({"time": row["time"], **row["delta"]})
 
     async def fill_pages(self, since_ms: int, until_ms: int | None = None) -> AsyncIterator[list[dict[str, Any]]]:
         """Pages of the account's fills from `since_ms` on, oldest first, without a gap or a repeat.
@@ -187,20 +250,32 @@ class Recovery:
 
     # -- an order that only the venue can tell of -------------------------------------------------------------------
     def ask_about_due_orders(self, now_ns: int) -> None:
-        """Ask the venue about each order that only it can tell of: at once, then at growing intervals."""
+        """Ask the venue about each order that only it can tell of: at once, then at growing intervals, a few at a time."""
         due = self._hl.tracker.orders_to_ask_about
         for gone in self._questions.keys() - {order.client_order_id for order in due}:
             del self._questions[gone]
+        if self._asking or not due:
+            return
+        chosen: list[InFlightOrder] = []
         for order in due:
             at, times = self._questions.get(order.client_order_id, (0, 0))
-            if now_ns >= at:
+            if now_ns >= at and len(chosen) < ASKED_AT_ONCE:
                 wait = 500_000_000 if times < 10 else 5_000_000_000
                 self._questions[order.client_order_id] = (now_ns + wait, times + 1)
-                self._hl.spawn(self._settle(order))
+                chosen.append(order)
+        if chosen:
+            self._asking = True
+            self._hl.spawn(self._settle(chosen))
 
-    async def _settle(self, order: InFlightOrder) -> None:
-        with contextlib.suppress(HlfastError, asyncio.TimeoutError):
-            await self.ask_about(order)
+    async def _settle(self, orders: list[InFlightOrder]) -> None:
+        try:
+            for order in await self._look_up(orders):
+                with contextlib.suppress(HlfastError, asyncio.TimeoutError):
+                    await self.ask_about(order)
+        except (HlfastError, asyncio.TimeoutError):
+            pass  # asked again when they are due
+        finally:
+            self._asking = False
 
     async def ask_about(self, order: InFlightOrder) -> None:
         """Ask the venue for one order, and apply what it says.
@@ -237,7 +312,12 @@ class Recovery:
     async def _apply_answer(self, order: InFlightOrder, found: dict[str, Any]) -> None:
         hl = self._hl
         before = order.state
-        await self._read_fills(order.created_ns // 1_000_000 - OVERLAP_MS)
+        since = order.created_ns // 1_000_000 - OVERLAP_MS
+        read_ns, read_since = self._fills_read
+        if (
+            clock.monotonic_ns() - read_ns > 200_000_000 or since < read_since
+        ):  # one reading serves the orders of one go
+            await self._read_fills(since)
         self._feed_rows([_as_row(found["order"], found["status"], found["statusTimestamp"])])
         if order.state is not before:
             self.recovered_orders += 1
@@ -250,6 +330,8 @@ class Recovery:
         """As `burn`, of what was sent for the order. An order of others is never burnt: only the venue's word is left."""
         if not order.nonce or order.is_external:
             return False
+        if order.expires_after_ms and clock.wall_clock_ms() > order.expires_after_ms + EXPIRY_MARGIN_MS:
+            return False  # it can never execute from now on; whether it has, its record tells
         return await self.burn(order.nonce)
 
     async def burn(self, nonce: int) -> bool | None:
@@ -259,7 +341,8 @@ class Recovery:
         try:
             await self._hl.entry.act({"type": "noop"}, nonce)
         except VenueReject as refused:
-            return False if refused.code == "nonce_duplicate" else None
+            # Too low: whatever was sent with it cannot be admitted any more, but it may have been.
+            return False if refused.code in ("nonce_duplicate", "nonce_too_low") else None
         self._burnt_nonces.add(nonce)
         return True
 
@@ -267,17 +350,21 @@ class Recovery:
     async def audit(self) -> list[str]:
         """Compare fills, positions and cash with the venue's record; report and mend what differs. Returns the differences.
 
-        Costs about 25 of the minute's 1200 weight. News may be under way, so a position counts as different only if it
+        Costs about 45 of the minute's 1200 weight. News may be under way, so a position counts as different only if it
         is so twice, a second apart, with no fill between.
         """
         hl = self._hl
         found: list[str] = []
+        if hl.limits.address_cap and 2 * hl.limits.address_used > hl.limits.address_cap:
+            budget = await hl.info.user_rate_limit(hl.account)
+            hl.limits.set_address(int(budget["nRequestsUsed"]), int(budget["nRequestsCap"]))
         began_ms = self.last_fill_ms
         missed = await self._read_fills(max(self.baseline_ms, self._audited_ms - OVERLAP_MS))
         if missed:
             found.append(f"{missed} fills that no stream had told of")
             hl.tell("fill_missed", f"the audit found {missed} fills that no stream had told of; they are booked")
         self._audited_ms = max(self._audited_ms, began_ms)
+        found += await self._audit_orders()
         different = self._different_positions(await self.read_account())
         if different:
             fills = hl.tracker.counters["fills"]
@@ -288,6 +375,25 @@ class Recovery:
                     self._take_over(coin, *again[coin]) for coin in different if again.get(coin) == different[coin]
                 ]
         return found
+
+    async def _audit_orders(self) -> list[str]:
+        """Own orders that the venue does not list, or lists though they are thought to be going: to be asked about."""
+        hl = self._hl
+        settled_ns = clock.epoch_ns() - 2_000_000_000  # what changed since then may be under way
+        resting = await self._read_open_orders()
+        odd = []
+        for order in hl.orders:
+            listed = order.cloid in resting or order.exchange_order_id in resting
+            if order.updated_ns > settled_ns or order.query_due or not order.was_created:
+                continue
+            if not listed or order.state is OrderState.PENDING_CANCEL:
+                odd.append(order)
+        for order in odd:
+            hl.tracker.mark_unresolved(order)
+        if odd:
+            names = ", ".join(order.client_order_id for order in odd)
+            hl.tell("order_mismatch", f"the venue's open orders do not agree with {names}; asking about each")
+        return [f"{order.client_order_id} is {order.state}, and the venue's open orders say otherwise" for order in odd]
 
     def _different_positions(self, perp: dict[str, Any]) -> dict[str, tuple[Decimal, Decimal]]:
         """Coin → (the venue's signed size, its entry price), where it is not what the own fills make of it."""

@@ -28,6 +28,7 @@ class SignerLock:
     def __init__(self, path: Path, descriptor: int, nonces: NonceManager) -> None:
         self.path, self._descriptor, self._nonces = path, descriptor, nonces
         self._users = 1
+        self._pid = os.getpid()
         self._kept = 0
 
     @classmethod
@@ -39,6 +40,9 @@ class SignerLock:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = folder / f"{network.name}-{signer.lower()}"
         shared = _held.get(path)
+        if shared is not None and shared._pid != os.getpid():
+            del _held[path]  # inherited by a fork: it is the parent's
+            shared = None
         if shared is not None:
             shared._users += 1
             return shared
