@@ -308,6 +308,20 @@ FILL_COLUMNS = (
     "oid",
     "tid",
 )
+EXPENDABLE = (
+    "tid",
+    "reason",
+    "direction",
+    "oid",
+    "average_price",
+    "closed_pnl",
+    "client_order_id",
+    "liquidity",
+    "fee",
+    "tif",
+)
+"""What a narrow terminal does without, in this order."""
+
 NUMBERS = ("price", "size", "filled", "average_price", "fee", "closed_pnl", "oid", "tid")
 
 
@@ -339,6 +353,9 @@ def _table(rows: list[Row], columns: Sequence[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    # Without a terminal lines must not be folded at 80 columns.
+    console = Console(width=None if sys.stdout.isatty() else 220)
+    columns = _that_fit(rows, columns, console.width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         table.add_column(
@@ -349,5 +366,18 @@ def _table(rows: list[Row], columns: Sequence[str]) -> None:
         table.add_row(
             *["" if cell is None else str(cell) for cell in cells], style="" if row.get("live", True) else "dim"
         )
-    # Without a terminal lines must not be folded at 80 columns.
-    Console(width=None if sys.stdout.isatty() else 220).print(table)
+    console.print(table)
+
+
+def _that_fit(rows: list[Row], columns: Sequence[str], width: int) -> list[str]:
+    """The columns without those that matter least, until none has to be cut. `--json` and `--csv` have them all."""
+    widest = {
+        name: max(len(name), *(len("" if row[name] is None else str(row[name])) for row in rows)) for name in columns
+    }
+    left = list(columns)
+    for name in EXPENDABLE:
+        if sum(widest[column] + 3 for column in left) <= width:
+            break
+        if name in left:
+            left.remove(name)
+    return left
