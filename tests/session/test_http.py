@@ -6,13 +6,18 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+import hlfast
 from hlfast.errors import ConfigError, NotReady, UnknownOutcome
 from hlfast.net.http import HttpClient
+
+PACKAGE_PARENT = Path(hlfast.__file__).parents[1]
+"""Child processes start where the tested package lies: a tree that is not compiled would hide it."""
 
 
 class Server:
@@ -138,5 +143,7 @@ def test_aiohttp_is_imported_by_the_first_request_only() -> None:
     code = (
         "import sys; from hlfast.net.http import HttpClient; HttpClient('https://a.b'); print('aiohttp' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=PACKAGE_PARENT
+    )
     assert done.stdout.strip() == "False"

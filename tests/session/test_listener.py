@@ -7,14 +7,19 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import hlfast
 from hlfast import clock
 from hlfast.errors import BuildMismatch
 from hlfast.net import check_picows
 from hlfast.net.listener import MAX_MESSAGE
+
+PACKAGE_PARENT = Path(hlfast.__file__).parents[1]
+"""Child processes start where the tested package lies: a tree that is not compiled would hide it."""
 
 
 def connected(session_class: Any, until: Any, check: Any, **options: Any) -> Any:
@@ -228,5 +233,7 @@ def test_the_mismatch_comes_before_the_compiled_module_is_loaded() -> None:
         "except ImportError as error:\n    print(type(error).__name__)\n"
         "import sys; print('hlfast.net.listener' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=PACKAGE_PARENT
+    )
     assert done.stdout.split() == ["BuildMismatch", "False"]

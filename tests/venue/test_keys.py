@@ -13,8 +13,12 @@ from typing import Any
 
 import pytest
 
+import hlfast
 from hlfast.errors import ConfigError
 from hlfast.venues.hyperliquid.keys import load_key
+
+PACKAGE_PARENT = Path(hlfast.__file__).parents[1]
+"""Child processes start where the tested package lies: a tree that is not compiled would hide it."""
 
 CANARY = "5ca1ab1e0ddba11c0ffee0ddba11c0ffee5ca1ab1edeadbeefc0ffee0ddba115"
 ADDRESS = "0x5ca1ab1e0ddba11c0ffee0ddba11c0ffee5ca1ab"
@@ -194,5 +198,7 @@ def test_eth_account_is_imported_for_keystores_only() -> None:
         "import sys; from hlfast.venues.hyperliquid.keys import load_key; "
         f"load_key('{'11' * 32}'); print('eth_account' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=PACKAGE_PARENT
+    )
     assert done.stdout.strip() == "False"
