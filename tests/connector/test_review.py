@@ -226,6 +226,7 @@ async def test_r12_an_order_whose_nonce_fell_below_the_window_ends(trader, excha
     for _ in range(12):
         await asyncio.gather(*[hl.actions.noop() for _ in range(10)])
     await eventually(lambda: order.is_done, 8)
+    assert order.state in (S.FAILED, S.EXPIRED) and not exchange.engine.accounts[hl.account].open
 
 
 async def test_r13_an_order_params_takes_no_silent_company(trader):

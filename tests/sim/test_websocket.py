@@ -499,6 +499,8 @@ async def test_a_second_cut_takes_the_place_of_the_first_and_stop_ends_it(floor:
             break
         except aiohttp.ClientError:
             await asyncio.sleep(0.02)
+    else:
+        pytest.fail("still refused 2 s after a cut of 0.05 s: the first one's 30 s went on")
     await floor.exchange.cut(refuse_seconds=30)
     await asyncio.wait_for(floor.exchange.stop(), 3)
 
