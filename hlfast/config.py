@@ -135,6 +135,10 @@ class Settings:
     """Refuse orders that would go beyond the venue's request budgets; None: on every network but loopback ones."""
     foreign_orders: str = "adopt"
     """Resting orders that were not placed here, found after a connection: "adopt" (watch them), "report" or "cancel"."""
+    on_stop: str = "leave"
+    """Own live orders when the connector is closed (also by Ctrl-C and SIGTERM): "leave" them, or "cancel" them and wait
+    for their ends. If some may still rest after `stop_timeout` seconds, leaving `async with` raises `OrdersLeft`."""
+    stop_timeout: float = 5.0
     on_handler_error: str = "report"
     """A handler that raised: "report" it as an event, or also "stop" (cancel everything and refuse new orders)."""
     risk: RiskLimits = field(default_factory=lambda: RiskLimits())
@@ -146,6 +150,7 @@ class Settings:
         for name, allowed in (
             ("foreign_orders", ("adopt", "report", "cancel")),
             ("on_handler_error", ("report", "stop")),
+            ("on_stop", ("leave", "cancel")),
         ):
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name} is one of {', '.join(allowed)}, got {getattr(self, name)!r}")

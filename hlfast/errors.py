@@ -6,6 +6,7 @@
         RangeError       a number off the grid or out of range (also a ValueError)
       NotReady           the connection or account stream needed for this is not live
       VenueReject        the venue said no: code, text, cause, remedy
+      OrdersLeft         closed, and orders that should have been cancelled may still rest
       UnknownOutcome     something was sent and its result is not known (never a failure)
       ProtocolError      the venue sent something that cannot be read
       BuildMismatch      compiled against another layout than the one installed (also an ImportError)
@@ -14,6 +15,9 @@ Messages say what was given, what was expected and what to do; they never contai
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 
 class HlfastError(Exception):
@@ -50,6 +54,19 @@ class VenueReject(HlfastError):
         if remedy:
             parts.append(f"remedy: {remedy}")
         super().__init__("; ".join(parts))
+
+
+class OrdersLeft(HlfastError):
+    """The connector is closed, and orders that it should have cancelled may still rest at the venue: `orders`."""
+
+    def __init__(self, orders: Sequence[Any], why: str) -> None:
+        self.orders = list(orders)
+        names = ", ".join(order.client_order_id for order in self.orders[:10])
+        more = f" and {len(self.orders) - 10} more" if len(self.orders) > 10 else ""
+        super().__init__(
+            f"{len(self.orders)} orders may still rest at the venue ({why}): {names}{more}; look at the venue, or cancel them "
+            "from a new connection (Settings(foreign_orders='cancel') does, without a journal)"
+        )
 
 
 class UnknownOutcome(HlfastError):

@@ -10,6 +10,8 @@ strategies import this module and never a venue's. Nothing here does I/O or star
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -18,6 +20,7 @@ from typing import Any, Protocol, TypeVar
 from hlfast import clock
 from hlfast.core import latency as _latency
 from hlfast.core.bus import EventBus
+from hlfast.core.events import OrderEvent
 from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.core.journal_ring import JournalRing
 from hlfast.core.listeners import EventListener, add_listener
@@ -26,9 +29,13 @@ from hlfast.core.order_tracker import ClientOrderTracker
 from hlfast.core.position import Position
 from hlfast.core.trading_rule import TradingRule
 from hlfast.core.updates import Trade
+from hlfast.errors import HlfastError, OrdersLeft
 from hlfast.types import ConnectorType, Number, OrderParams, OrderType, PositionAction, TradeType, Trigger
 
 Unsubscribe = Callable[[], None]
+CANCEL_AGAIN_SECONDS = 1.0
+"""At the end, an order whose cancel has shown no effect by then is cancelled again."""
+
 _Connector = TypeVar("_Connector", bound="ConnectorBase")
 
 
@@ -80,7 +87,8 @@ class ConnectorBase(ABC):
 
     @abstractmethod
     async def disconnect(self) -> None:
-        """Close everything: final, and nothing is left running."""
+        """Close everything: final, and nothing is left running. Raises `OrdersLeft`, when closed, if orders may still rest
+        that were to be cancelled."""
 
     @abstractmethod
     async def wait_ready(self, timeout: float | None = None) -> None:
@@ -212,6 +220,40 @@ class ConnectorBase(ABC):
     @abstractmethod
     def cancel_all(self, coin: str | None = None) -> int: ...
 
+    def cancel_many(self, orders: Sequence[InFlightOrder]) -> int:
+        """Ask for the cancel of these orders, in as few requests as the venue allows; returns how many were asked for."""
+        return sum(self.cancel(order) for order in orders)
+
+    async def end_orders(self, orders: Sequence[InFlightOrder], timeout: float = 10.0) -> list[InFlightOrder]:
+        """Ask for the cancel of `orders`, again every second, until each has ended. Returns those that had not in time."""
+        tracker = self.tracker
+        assert tracker.waiter_factory is not None and tracker.timer_factory is not None and tracker.waker is not None
+        deadline_ns = clock.monotonic_ns() + int(timeout * 1e9)
+        while left := [order for order in orders if not order.is_done]:
+            seconds = (deadline_ns - clock.monotonic_ns()) / 1e9
+            if seconds <= 0:
+                break
+            with contextlib.suppress(HlfastError):  # not connected, for example: asked again in the next round
+                self.cancel_many(left)
+            if all(order.is_done for order in left):
+                continue
+            pause = tracker.waiter_factory()
+            wake = functools.partial(tracker.waker, pause, None)
+            timer = tracker.timer_factory(min(seconds, CANCEL_AGAIN_SECONDS), wake)
+            waiting = list(left)
+
+            def on_event(event: OrderEvent, waiting: list[InFlightOrder] = waiting, wake: Any = wake) -> None:
+                if all(order.is_done for order in waiting):
+                    wake()
+
+            remove = self.bus.on(OrderEvent, on_event)
+            try:
+                await pause
+            finally:
+                timer.cancel()
+                remove()
+        return left
+
     def get_order(self, order_id: str) -> InFlightOrder | None:
         """The order with this client order id, live or recently finished; None if there is none."""
         return self.tracker.get_order(order_id)
@@ -261,7 +303,8 @@ class ConnectorBase(ABC):
             await self.connect()
             await self.wait_ready()
         except BaseException:
-            await self.disconnect()
+            with contextlib.suppress(OrdersLeft):  # what went wrong first is what has to be told
+                await self.disconnect()
             raise
         return self
 

@@ -23,7 +23,7 @@ from hlfast.core.connector_base import ConnectorBase, Unsubscribe
 from hlfast.core.events import FundingPayment, OrderEvent, OrderFilled, PositionUpdate, Recovered, StreamStatus
 from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.engine.strategy import Strategy
-from hlfast.errors import ConfigError, HlfastError
+from hlfast.errors import ConfigError
 
 EVENT_HOOKS: dict[str, type] = {
     "on_order": OrderEvent,
@@ -36,9 +36,6 @@ EVENT_HOOKS: dict[str, type] = {
 OWN_ORDERS_ONLY = ("on_order", "on_fill")
 OWN_COINS_ONLY = ("on_position", "on_funding")
 PLAIN_ONLY = ("on_start", "on_stop", "on_timer", "on_book", "on_bbo", "on_trade")
-
-CANCEL_AGAIN_SECONDS = 1.0
-"""At the stop, an order that has not ended by then is cancelled again."""
 
 
 class StrategyRunner:
@@ -109,7 +106,7 @@ class StrategyRunner:
         finally:
             self.strategy.may_trade = False
         try:
-            return await self._end_orders(timeout)
+            return await self.connector.end_orders(self.strategy.orders, timeout)  # no new ones from here on
         finally:
             self._remove(self._event_hooks)
 
@@ -155,21 +152,6 @@ class StrategyRunner:
             except Exception:
                 self.timer_errors += 1
                 self.strategy.log.exception("on_timer failed")
-
-    # -- the end ----------------------------------------------------------------------------------------------------
-    async def _end_orders(self, timeout: float) -> list[InFlightOrder]:
-        orders = self.strategy.orders  # no new ones from here on
-        ends = [asyncio.ensure_future(order.done()) for order in orders]
-        deadline_ns = clock.monotonic_ns() + int(timeout * 1e9)
-        while left := [order for order, end in zip(orders, ends, strict=True) if not end.done()]:
-            seconds = (deadline_ns - clock.monotonic_ns()) / 1e9
-            if seconds <= 0:
-                return left
-            for order in left:
-                with contextlib.suppress(HlfastError):  # not connected, for example: asked again in the next round
-                    self.connector.cancel(order)
-            await asyncio.wait(ends, timeout=min(seconds, CANCEL_AGAIN_SECONDS))
-        return []
 
 
 def _only(fn: Callable[[Any], Any], wanted: Callable[[Any], bool]) -> Callable[[Any], Any]:

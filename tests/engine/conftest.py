@@ -127,6 +127,7 @@ class FakeConnector(ConnectorBase):
         loop = asyncio.get_running_loop()
         self.bus.task_factory = loop.create_task
         self.tracker.waiter_factory = loop.create_future
+        self.tracker.timer_factory = loop.call_later
         self.tracker.waker = lambda future, value: None if future.done() else future.set_result(value)
 
     async def disconnect(self) -> None: ...

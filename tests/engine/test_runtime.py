@@ -175,7 +175,7 @@ async def test_stop_is_bounded_and_returns_what_has_not_ended(connector: Any) ->
 
 async def test_stop_asks_again_when_the_connection_is_back(connector: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given no connection at the stop, when it is back, then the cancel goes out."""
-    monkeypatch.setattr("hlfast.engine.runtime.CANCEL_AGAIN_SECONDS", 0.02)
+    monkeypatch.setattr("hlfast.core.connector_base.CANCEL_AGAIN_SECONDS", 0.02)
     strategy = Idle(coins=("BTC",))
     runner = StrategyRunner(connector, strategy)
     await runner.start()

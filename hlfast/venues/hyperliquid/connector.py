@@ -35,7 +35,7 @@ from hlfast.core.order_tracker import ClientOrderTracker
 from hlfast.core.position import Position, PositionBook
 from hlfast.core.trading_rule import TradingRule
 from hlfast.core.updates import OrderUpdate, Trade, TradeUpdate
-from hlfast.errors import ConfigError, HlfastError, NotReady, UnknownOutcome
+from hlfast.errors import ConfigError, HlfastError, NotReady, OrdersLeft, UnknownOutcome
 from hlfast.net.backoff import Backoff
 from hlfast.net.http import HttpClient
 from hlfast.net.session import ConnectionBudget, WebSocketSession
@@ -249,6 +249,28 @@ class HyperliquidConnector(ConnectorBase):
         journal.start()
 
     async def disconnect(self) -> None:
+        left: list[InFlightOrder] = []
+        why = f"not ended {self.settings.stop_timeout:g} s after their cancel"
+        checks = self.entry.checks
+        was_killed = checks.killed
+        try:
+            if self.settings.on_stop == "cancel" and self._housekeeping is not None:
+                if not was_killed:
+                    checks.kill("the connector is closing")  # a handler must not place what nobody will cancel
+                left = self.orders
+                left = await self.end_orders(left, self.settings.stop_timeout)
+        except asyncio.CancelledError:
+            left, why = [order for order in left if not order.is_done], "the wait for their ends was interrupted"
+            if not left:
+                raise
+        finally:
+            await self._close()
+            if not was_killed:
+                checks.resume()
+        if left:
+            raise OrdersLeft(left, why)
+
+    async def _close(self) -> None:
         self._closing = True
         try:
             await self._market_session.stop()
@@ -477,6 +499,9 @@ class HyperliquidConnector(ConnectorBase):
     def cancel(self, order: InFlightOrder | str) -> bool:
         """True: a cancel request was handed to the socket. False: the order is unknown or has ended."""
         return self.entry.cancel(order)
+
+    def cancel_many(self, orders: Sequence[InFlightOrder]) -> int:
+        return self.entry.cancel_many(orders)
 
     def cancel_all(self, coin: str | None = None) -> int:
         """Ask for the cancel of every own live order (of `coin`); returns how many were asked for."""
