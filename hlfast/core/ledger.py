@@ -1,7 +1,7 @@
 """What own fills say (layer 1, warm): cash, fees, fills and positions since a starting point, exact.
 
 The ledger books each fill once and never looks at the venue's account state after its start: that state is the other
-side of an audit, not a source. Perpetuals: `cash` is the collateral as the venue's `totalRawUsd` counts it, so a buy
+side of an audit, and is taken over only where a difference has been told (`take_over`). Perpetuals: `cash` is the collateral as the venue's `totalRawUsd` counts it, so a buy
 lowers it by size times price. Spot: `spot` holds one balance a token. All figures are `Decimal`, without rounding.
 """
 
@@ -61,6 +61,20 @@ class Ledger:
         """Book a funding payment: positive when received."""
         self.funding = EXACT.add(self.funding, amount)
         self.cash = EXACT.add(self.cash, amount)
+
+    def book_transfer(self, token: str, amount: Decimal) -> None:
+        """Book money that came (positive) or went without a fill: of the perpetuals' cash (`token` ""), or a spot balance."""
+        if token:
+            self._move(token, amount)
+        else:
+            self.cash = EXACT.add(self.cash, amount)
+
+    def take_over(self, token: str, amount: Decimal) -> None:
+        """Set the perpetuals' cash (`token` "") or a spot balance to what the venue says it is."""
+        if token:
+            self.spot[token] = amount
+        else:
+            self.cash = amount
 
     def _move(self, token: str, amount: Decimal) -> None:
         self.spot[token] = EXACT.add(self.spot.get(token, Decimal(0)), amount)

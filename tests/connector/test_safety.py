@@ -6,6 +6,7 @@ import asyncio
 import os
 from decimal import Decimal
 
+import orjson
 import pytest
 
 from hlfast import clock
@@ -16,6 +17,7 @@ from hlfast.sim import FUNDED_ACCOUNTS
 from hlfast.types import OrderParams, OrderState, TradeType
 from hlfast.venues.hyperliquid.nonce import NonceManager, nonce_manager_for
 from hlfast.venues.hyperliquid.recovery import PAGE, Recovery
+from hlfast.venues.hyperliquid.sign import Signer
 from hlfast.venues.hyperliquid.signer_lock import AHEAD_MS, SignerLock
 
 S = OrderState
@@ -288,3 +290,41 @@ def _where_hlfast_is() -> str:
     import hlfast
 
     return str(Path(hlfast.__file__).parents[1])
+
+
+async def test_money_that_came_without_a_fill_is_booked_by_the_audit(trader, exchange, heard):
+    """L58: given a deposit, a transfer between purses and one to another account, the audit finds them, and no difference."""
+    hl, other = await trader(0), await trader(1, watch="")
+    codes = heard(hl, ev.ConnectorError)
+    exchange.faucet(hl.account, 250)
+    for action in (
+        {"type": "usdSend", "destination": other.account, "amount": "12.5"},
+        {"type": "usdClassTransfer", "amount": "30", "toPerp": False},
+    ):
+        nonce = nonce_manager_for(hl.signer.address).next()
+        signed = {**action, "time" if action["type"] == "usdSend" else "nonce": nonce}
+        signed |= {"signatureChainId": "0x66eee", "hyperliquidChain": "Testnet"}
+        signature = Signer(FUNDED_ACCOUNTS[0].key).sign_user_action(signed, is_mainnet=False)
+        body = {"action": signed, "nonce": nonce, "signature": signature}
+        status, answer = await hl._http.post_json("/exchange", body)
+        assert status == 200 and orjson.loads(answer)["status"] == "ok", answer
+    await asyncio.sleep(0.1)
+    assert await hl.recovery.audit() == [] and await other.recovery.audit() == []
+    for connector in (hl, other):
+        record = exchange.truth(connector.account)
+        assert connector.ledger["cash"] == Decimal(record["cash"])
+        assert connector.ledger["spot"].get("USDC", 0) == Decimal(record["spot"]["USDC"]["total"])
+    assert not codes.of(ev.ConnectorError)
+
+
+async def test_cash_that_nothing_explains_is_said_and_taken_over(trader, exchange, heard):
+    """G13: a difference of cash that fills, funding and transfers do not explain is told once, and the venue's is taken."""
+    hl = await trader(0)
+    told = heard(hl, ev.ConnectorError)
+    hl.own_ledger.book_transfer("", Decimal("0.01"))
+    hl.own_ledger.book_transfer("USDC", Decimal(-1))
+    found = await hl.recovery.audit()
+    assert len(found) == 2 and any(text.startswith("cash: the venue says") for text in found)
+    assert [e.code for e in told.of(ev.ConnectorError)] == ["cash_mismatch"] * 2
+    assert await hl.recovery.audit() == []
+    assert hl.ledger["cash"] == Decimal(exchange.truth(hl.account)["cash"])

@@ -24,6 +24,7 @@ from hlfast import clock
 from hlfast.core import events as ev
 from hlfast.errors import HlfastError, VenueReject
 from hlfast.types import OrderState
+from hlfast.venues.hyperliquid.transfers import PERP, flows
 
 if TYPE_CHECKING:
     from hlfast.core.in_flight_order import InFlightOrder
@@ -45,6 +46,14 @@ EXPIRY_MARGIN_MS = 5_000
 MANY = 5
 """From so many orders on their end is looked up in one answer of `historicalOrders`, not one by one."""
 
+ZERO = Decimal(0)
+
+CASH_ROUNDING = Decimal("0.000001")
+"""The venue gives cash to so many USDC; a smaller difference is its rounding."""
+
+JOINED_PURSES = ("unifiedAccount", "portfolioMargin")
+"""Account modes in which perpetuals and spot share their cash."""
+
 ASKED_AT_ONCE = 10
 """Orders that are asked about in one go: some 20 of the minute's 1200 weight."""
 
@@ -65,6 +74,9 @@ class Recovery:
         self._questions: dict[str, tuple[int, int]] = {}
         self._asking = False
         self._fills_read = (0, 0)
+        self._transfers_seen: set[tuple[int, str, str]] = set()
+        self.cash_kept_by_venue = False
+        """The account's mode joins purses that the ledger keeps apart: its cash cannot be audited."""
 
     # -- a connection -----------------------------------------------------------------------------------------------
     async def synchronise(self) -> None:
@@ -73,6 +85,7 @@ class Recovery:
         if not hl.limits.address_cap:
             budget = await hl.info.user_rate_limit(hl.account)
             hl.limits.set_address(int(budget["nRequestsUsed"]), int(budget["nRequestsCap"]))
+            self.cash_kept_by_venue = await hl.info.request("userAbstraction", user=hl.account) in JOINED_PURSES
         await self.read_account()
         await self._read_fills(self._since())
         await self._read_funding()
@@ -213,8 +226,8 @@ class Recovery:
         )
         return {row.get("cloid") for row in rows} | {row["oid"] for row in rows}
 
-    async def read_account(self) -> dict[str, Any]:
-        """Positions and balances. The first reading starts the ledger and the positions; later ones only verify."""
+    async def read_account(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Positions and balances, as the venue's perp and spot states. The first reading starts the ledger and the positions; later ones only verify."""
         hl = self._hl
         perp, spot = await asyncio.gather(
             hl.info.clearinghouse_state(hl.account), hl.info.spot_clearinghouse_state(hl.account)
@@ -230,7 +243,7 @@ class Recovery:
                 liquidation_price=position["liquidationPx"],
             )
         hl.set_balances(perp, spot)
-        return perp
+        return perp, spot
 
     def _start_from(self, perp: dict[str, Any], spot: dict[str, Any]) -> None:
         hl = self._hl
@@ -350,8 +363,8 @@ class Recovery:
     async def audit(self) -> list[str]:
         """Compare fills, positions and cash with the venue's record; report and mend what differs. Returns the differences.
 
-        Costs about 45 of the minute's 1200 weight. News may be under way, so a position counts as different only if it
-        is so twice, a second apart, with no fill between.
+        Costs about 45 of the minute's 1200 weight. News may be under way, so a position or a purse counts as different
+        only if it is so twice, a second apart, with no fill between; funding and transfers are read before the second look.
         """
         hl = self._hl
         found: list[str] = []
@@ -365,15 +378,23 @@ class Recovery:
             hl.tell("fill_missed", f"the audit found {missed} fills that no stream had told of; they are booked")
         self._audited_ms = max(self._audited_ms, began_ms)
         found += await self._audit_orders()
-        different = self._different_positions(await self.read_account())
-        if different:
+        perp, spot = await self.read_account()
+        positions, cash = self._different_positions(perp), self._different_cash(perp, spot)
+        if positions or cash:
             fills = hl.tracker.counters["fills"]
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
-            again = self._different_positions(await self.read_account())
+            if cash:
+                await self._read_funding()
+                await self._read_transfers()
+            perp, spot = await self.read_account()
+            still = self._different_positions(perp), self._different_cash(perp, spot)
             if hl.tracker.counters["fills"] == fills:
                 found += [
-                    self._take_over(coin, *again[coin]) for coin in different if again.get(coin) == different[coin]
+                    self._take_over(coin, *still[0][coin])
+                    for coin in positions
+                    if still[0].get(coin) == positions[coin]
                 ]
+                found += [self._take_over_cash(token, *still[1][token]) for token in cash if token in still[1]]
         return found
 
     async def _audit_orders(self) -> list[str]:
@@ -405,6 +426,33 @@ class Recovery:
             for coin in theirs.keys() | ours.keys()
             if theirs.get(coin, nothing)[0] != ours.get(coin, 0) and self._hl.rule_for(coin) is not None
         }
+
+    def _different_cash(self, perp: dict[str, Any], spot: dict[str, Any]) -> dict[str, tuple[Decimal, Decimal]]:
+        """Token ("" for the perpetuals' cash) → (ours, the venue's), where own fills, funding and transfers make another sum."""
+        if self.cash_kept_by_venue:
+            return {}
+        ours, theirs = self._hl.own_ledger.spot, {row["coin"]: Decimal(row["total"]) for row in spot["balances"]}
+        pairs = {token: (ours.get(token, ZERO), theirs.get(token, ZERO)) for token in ours.keys() | theirs.keys()}
+        pairs[""] = self._hl.own_ledger.cash, Decimal(perp["marginSummary"]["totalRawUsd"])
+        return {token: pair for token, pair in pairs.items() if abs(pair[0] - pair[1]) > CASH_ROUNDING}
+
+    async def _read_transfers(self) -> None:
+        """Money that came or went without a fill, booked once."""
+        hl = self._hl
+        rows = await hl.info.request("userNonFundingLedgerUpdates", user=hl.account, startTime=self.baseline_ms)
+        for row in rows:
+            key = int(row["time"]), str(row["hash"]), repr(row["delta"])
+            if key in self._transfers_seen or key[0] <= self.baseline_ms:
+                continue
+            self._transfers_seen.add(key)
+            for purse, amount in flows(row["delta"], hl.account).items():
+                hl.own_ledger.book_transfer("" if purse == PERP else purse, amount)
+
+    def _take_over_cash(self, token: str, ours: Decimal, theirs: Decimal) -> str:
+        text = f"{token or 'cash'}: the venue says {theirs}, own fills, funding and known transfers make {ours}"
+        self._hl.tell("cash_mismatch", f"{text}; the venue's is taken over")
+        self._hl.own_ledger.take_over(token, theirs)
+        return text
 
     def _take_over(self, coin: str, size: Decimal, entry: Decimal) -> str:
         hl = self._hl
