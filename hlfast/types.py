@@ -111,6 +111,18 @@ class StreamState(_Named):
     LIVE = "LIVE"
 
 
+class VenueMode(_Named):
+    """What the venue as a whole takes at the moment: every change is a `StreamStatus` event of the stream "venue"."""
+
+    NORMAL = "NORMAL"
+    POST_ONLY = "POST_ONLY"
+    """After an upgrade: only post-only (Alo) orders and cancels are taken."""
+    RESTRICTED = "RESTRICTED"
+    """Another special status; the event's reason has the venue's words."""
+    UNAVAILABLE = "UNAVAILABLE"
+    """Its gateway answers 5xx: an upgrade or maintenance."""
+
+
 @dataclass(frozen=True)
 class Trigger:
     """Makes an order wait for the mark price. `kind`: "sl" (stop) or "tp" (take profit)."""

@@ -142,7 +142,7 @@ class Liquidation:
 
 @dataclass(frozen=True)
 class StreamStatus:
-    """A stream changed its state: DOWN, CONNECTING, SUBSCRIBING, SYNCING or LIVE."""
+    """A stream changed its state: DOWN, CONNECTING, SUBSCRIBING, SYNCING or LIVE; the stream "venue": a `VenueMode`."""
 
     stream: str
     state: str

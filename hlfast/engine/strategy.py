@@ -87,7 +87,7 @@ class Strategy:
         """Funding was paid or received for one of `coins`."""
 
     def on_stream(self, event: StreamStatus) -> None:
-        """A stream of the connector changed its state."""
+        """A stream of the connector changed its state, or (`stream` "venue") the venue its mode: see `VenueMode`."""
 
     def on_recovered(self, event: Recovered) -> None:
         """The connector agrees with the venue again after a gap."""

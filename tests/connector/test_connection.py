@@ -14,7 +14,7 @@ from hlfast.config import MAINNET, SIMULATOR_TEST_KEY, TESTNET, Network, Setting
 from hlfast.core import events as ev
 from hlfast.errors import ConfigError, NotReady, UnknownOutcome
 from hlfast.sim import FUNDED_ACCOUNTS
-from hlfast.types import OrderState
+from hlfast.types import OrderState, VenueMode
 
 S = OrderState
 KEY = SIMULATOR_TEST_KEY
@@ -409,3 +409,45 @@ async def test_a_silent_market_and_an_idle_minute_cost_nothing(trader, exchange)
 def test_the_simulators_key_is_public_and_still_not_shown():
     connector = hlfast.connect("simulator")
     assert connector.signer.address == FUNDED_ACCOUNTS[0].address and KEY[2:] not in repr(connector)
+
+
+async def test_an_upgrade_is_a_state_that_passes_by_itself(trader, exchange, eventually):
+    """C9, L7, L38: given an upgrade (sockets cut, 503, then a post-only window), strategies see each mode, and it ends unattended."""
+    hl = await trader()
+    modes = []
+    hl.on(ev.StreamStatus, lambda event: modes.append(event.state) if event.stream == "venue" else None)
+    exchange.start_drill(0.7, 2.5)
+    await eventually(lambda: hl.venue_mode is VenueMode.UNAVAILABLE)
+    await eventually(lambda: hl.ready and hl.venue_mode is VenueMode.POST_ONLY, 10)
+    refused = hl.buy("BTC", "0.001", "50000")
+    assert not await refused.accepted() and refused.reject.code == "post_only_window"
+    assert await hl.buy("BTC", "0.001", "50000", tif="Alo").accepted()
+    before = hl.limits.spent_on["query exchangeStatus"]
+    await eventually(lambda: hl.venue_mode is VenueMode.NORMAL, 10)
+    assert modes == ["UNAVAILABLE", "POST_ONLY", "NORMAL"]
+    assert hl.limits.spent_on["query exchangeStatus"] - before <= 2 * 5  # weight 2, once a second
+    assert await hl.buy("BTC", "0.001", "50000").accepted()
+    asked = hl.limits.spent_on["query exchangeStatus"]
+    await asyncio.sleep(1.3)
+    assert hl.limits.spent_on["query exchangeStatus"] == asked  # nothing is asked in normal times
+
+
+async def test_a_refusal_that_names_the_window_opens_it_and_other_words_are_shown(trader, exchange, eventually):
+    """C9: an order's refusal is news of the mode; a special status of another kind is RESTRICTED with the venue's words."""
+    hl = await trader()
+    exchange.open_post_only(1.0)
+    assert not await hl.buy("BTC", "0.001", "50000").accepted()
+    assert hl.venue_mode is VenueMode.POST_ONLY
+    hl.venue._ask = _says("Maintenance at noon")
+    await hl.venue.look()
+    assert hl.venue_mode is VenueMode.RESTRICTED and hl.status["venue_mode"] == "RESTRICTED"
+    assert hl.venue.reason == "Maintenance at noon"
+    hl.venue._ask = _says(None)
+    await eventually(lambda: hl.venue_mode is VenueMode.NORMAL, 3)
+
+
+def _says(special):
+    async def ask():
+        return {"time": 1, "specialStatuses": special}
+
+    return ask

@@ -39,7 +39,17 @@ from hlfast.errors import ConfigError, HlfastError, NotReady, OrdersLeft, Unknow
 from hlfast.net.backoff import Backoff
 from hlfast.net.http import HttpClient
 from hlfast.net.session import ConnectionBudget, WebSocketSession
-from hlfast.types import ConnectorType, Number, OrderParams, OrderState, OrderType, PositionAction, StreamState, Trigger
+from hlfast.types import (
+    ConnectorType,
+    Number,
+    OrderParams,
+    OrderState,
+    OrderType,
+    PositionAction,
+    StreamState,
+    Trigger,
+    VenueMode,
+)
 from hlfast.venues.hyperliquid.actions import Actions
 from hlfast.venues.hyperliquid.info import Info
 from hlfast.venues.hyperliquid.keys import load_key
@@ -54,6 +64,7 @@ from hlfast.venues.hyperliquid.scan import Router
 from hlfast.venues.hyperliquid.sign import Signer
 from hlfast.venues.hyperliquid.signer_lock import SignerLock
 from hlfast.venues.hyperliquid.user_stream import UserStream
+from hlfast.venues.hyperliquid.venue_watch import VenueWatch
 
 log = logging.getLogger("hlfast")
 
@@ -72,6 +83,9 @@ TRADING_ACTIONS = (
 """What the connector's own signer signs unless `allow=` says otherwise: nothing that moves funds."""
 
 HOUSEKEEPING_SECONDS = 0.1
+
+GATEWAY_TROUBLE = re.compile(r"upgrade refused: .*\b50[0234]\b")
+"""A connection that the venue's gateway refused with a 5xx."""
 
 
 class HyperliquidConnector(ConnectorBase):
@@ -148,6 +162,8 @@ class HyperliquidConnector(ConnectorBase):
             book_of=self.market.book_or_none,
             positions=self.position_book,
         )
+        self.venue = VenueWatch(lambda: self._ask({"type": "exchangeStatus"}), self._on_venue_mode, self.spawn)
+        self.entry.on_post_only = self.venue.note_post_only
         self.bus.on_error = self._on_handler_error
         self.tracker.decimals_of = self._decimals_of
         self.tracker.book = self._book
@@ -308,6 +324,11 @@ class HyperliquidConnector(ConnectorBase):
             self._ready_waiters.discard(waiter)
 
     @property
+    def venue_mode(self) -> VenueMode:
+        """What the venue as a whole takes at the moment; each change is a `StreamStatus` of the stream "venue"."""
+        return self.venue.mode
+
+    @property
     def is_connected(self) -> bool:
         return bool(self._account_session.state is StreamState.LIVE)
 
@@ -335,6 +356,7 @@ class HyperliquidConnector(ConnectorBase):
     @property
     def status(self) -> dict[str, Any]:
         return {
+            "venue_mode": str(self.venue.mode),
             "network": self.network.name,
             "account": self.account,
             "ready": self.ready,
@@ -619,7 +641,13 @@ class HyperliquidConnector(ConnectorBase):
                 self.market.mark_stale(f"market data {state}: {reason}")
             else:
                 self._on_account_down(reason)
+            if GATEWAY_TROUBLE.search(reason):
+                self.venue.note_unavailable(reason)
         self.bus.emit(ev.StreamStatus(stream=name, state=str(state), reason=reason, recv_ns=clock.epoch_ns()))
+
+    def _on_venue_mode(self, mode: VenueMode, reason: str) -> None:
+        log.warning("the venue is %s: %s", mode, reason)
+        self.bus.emit(ev.StreamStatus(stream="venue", state=str(mode), reason=reason, recv_ns=clock.epoch_ns()))
 
     def _on_account_down(self, reason: str) -> None:
         self.stream.hold()
@@ -652,6 +680,7 @@ class HyperliquidConnector(ConnectorBase):
         """Agree with the venue, then let news and orders through. Tried until it succeeds or the connection ends."""
         if self._gap_from is None:
             self._gap_from = self.recovery.recovered_fills, self.recovery.recovered_orders
+        self.spawn(self.venue.look())  # an upgrade drops all sockets: what comes after one may be a post-only window
         while True:
             try:
                 await self.recovery.synchronise()
@@ -800,6 +829,8 @@ class HyperliquidConnector(ConnectorBase):
             status, body = await self._http.post_json("/info", payload)
         except UnknownOutcome as error:  # a query changes nothing: no answer is all that there is to it
             raise NotReady(f"the query {kind!r} was not answered: {error}") from error
+        if status >= 500:
+            self.venue.note_unavailable(f"HTTP {status} to the query {kind!r}")
         if status != 200:
             raise NotReady(f"the venue answered {status} to the query {kind!r}: {body[:200]!r}")
         try:
@@ -838,6 +869,7 @@ class HyperliquidConnector(ConnectorBase):
         self.market.tick(now_ns)
         self.stream.tick(now_ns)
         self.entry.tick(now_ns)
+        self.venue.tick(mono_ns)
         if self._lock is not None:
             self._lock.keep()
         if not self.is_connected:

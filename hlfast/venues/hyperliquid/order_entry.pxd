@@ -38,6 +38,7 @@ cdef class OrderEntry:
     cdef public dict rules                   # wire coin -> TradingRule
     cdef readonly bint live
     cdef readonly str not_live_reason
+    cdef public object on_post_only
     cdef readonly int64_t orders_sent
     cdef readonly int64_t cancels_sent
     cdef readonly int64_t unresolved_count
@@ -64,6 +65,7 @@ cdef class OrderEntry:
     cdef int _check_room(self, int n) except -1
     cdef _Request _open_request(self, int kind, tuple orders, object future, str what)
     cdef int _close_request(self, _Request request) except -1
+    cdef object _refusal(self, str text)
     cdef int _on_orders(self, _Request request, PostReply reply) except -1
     cdef int _on_modify(self, _Request request, PostReply reply) except -1
     cdef int _on_cancels(self, _Request request, PostReply reply) except -1

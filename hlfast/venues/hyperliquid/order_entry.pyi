@@ -39,6 +39,7 @@ class OrderEntry:
     rules: dict[str, TradingRule]
     live: bool
     not_live_reason: str
+    on_post_only: Callable[[str], object] | None
     orders_sent: int
     cancels_sent: int
     unresolved_count: int

@@ -248,7 +248,7 @@ cdef class OrderEntry:
         cdef InFlightOrder order
         cdef Py_ssize_t n = len(request.orders), i
         if reply.kind == "err" and not reply.statuses:
-            reject = venue_reject(reply.text)
+            reject = self._refusal(reply.text)
             for order in request.orders:
                 if reject.code == "expired":
                     self.tracker.expire(order, reply.text, reply.recv_ns)
@@ -277,12 +277,18 @@ cdef class OrderEntry:
                     continue
                 self.tracker.note_due(order, total, item.oid if item.oid else None, reply.recv_ns)
             elif item.kind == ITEM_ERROR:
-                self.tracker.reject(order, item.error, venue_reject(item.error), reply.recv_ns)
+                self.tracker.reject(order, item.error, self._refusal(item.error), reply.recv_ns)
             elif item.kind == ITEM_WAITING_FILL or item.kind == ITEM_WAITING_TRIGGER:
                 self.tracker.acknowledge(order, None, reply.recv_ns)
             else:
                 self._unreadable(order, item.error, reply)
         return 0
+
+    cdef object _refusal(self, str text):
+        reject = venue_reject(text)
+        if reject.code == "post_only_window" and self.on_post_only is not None:
+            self.on_post_only(text)
+        return reject
 
     def _unreadable(self, order, str what, PostReply reply):
         self.tracker.mark_unresolved(order)
