@@ -132,24 +132,4 @@ class Trigger:
     kind: str = "sl"
 
 
-@dataclass(frozen=True)
-class OrderParams:
-    """One order's fields, as `buy()` and `sell()` take them by keyword; for `place([...])` and `buy(OrderParams(...))`.
-
-    `side` is needed by `place` only. Every field is used or refused, never ignored.
-    """
-
-    coin: str
-    size: Number
-    price: Number | None = None
-    side: TradeType | None = None
-    tif: str | None = None
-    reduce_only: bool = False
-    trigger: Trigger | None = None
-    rounding: str = "refuse"
-    client_order_id: str | None = None
-    cloid: str | None = None
-    order_type: OrderType | None = None
-    position_action: PositionAction = PositionAction.NIL
-    expires_after_ms: int | None = None
-    """Milliseconds from now after which the venue refuses it; 0 for none, None for the setting's default."""
+from hlfast.order_params import OrderParams as OrderParams  # noqa: E402  (it needs the enums above)

@@ -14,6 +14,8 @@ cdef class PreTradeChecks:
     cdef int64_t _band_bps
     cdef int64_t _tokens                     # of the order rate, in thousandths
     cdef int64_t _refilled_ns
+    cdef bint counts_positions               # the position and what rests are wanted by `check`
+    cdef bint bounds_prices                  # the book is
     # Raises OrderDenied. position_lots: signed; resting_lots: on the order's side; book: OrderBook or None.
-    cdef int check(self, InFlightOrder order, int64_t position_lots, int64_t resting_lots, int64_t open_orders, object book, int64_t now_ns) except -1
+    cdef int check(self, InFlightOrder order, int64_t position_lots, int64_t resting_lots, int64_t open_orders, object book) except -1
     cdef int _refuse(self, str text) except -1

@@ -7,6 +7,7 @@ checked.
 
 from libc.stdint cimport int64_t
 
+from hlfast.clock cimport mono_ns
 from hlfast.core.fixed cimport int128, pow10_i64
 from hlfast.core.in_flight_order cimport InFlightOrder
 from hlfast.core.order_book cimport OrderBook
@@ -26,6 +27,8 @@ cdef class PreTradeChecks:
         self._max_open_orders = limits.max_open_orders
         self._max_per_second = limits.max_orders_per_second
         self._band_bps = limits.price_band_bps
+        self.counts_positions = self._max_position_value != 0
+        self.bounds_prices = self._band_bps != 0
         self._tokens = self._max_per_second * 1000
         self.kill_reason = ""
 
@@ -43,10 +46,10 @@ cdef class PreTradeChecks:
         self.refused += 1
         raise OrderDenied(text)
 
-    cdef int check(self, InFlightOrder order, int64_t position_lots, int64_t resting_lots, int64_t open_orders, object book, int64_t now_ns) except -1:
+    cdef int check(self, InFlightOrder order, int64_t position_lots, int64_t resting_lots, int64_t open_orders, object book) except -1:
         cdef int128 value, unit, exposure
         cdef OrderBook levels
-        cdef int64_t best, through, gained
+        cdef int64_t best, through, gained, now_ns
         if self.killed:
             self._refuse(f"the kill switch is on ({self.kill_reason}); resume() takes orders again")
         if self._max_open_orders and open_orders >= self._max_open_orders:
@@ -75,6 +78,7 @@ cdef class PreTradeChecks:
                     f"{order.coin}: the price {order.price} goes more than {self._band_bps} bps through the best opposite price "
                     f"{scaled_to_decimal(best, 8)}")
         if self._max_per_second:
+            now_ns = mono_ns()
             gained = min(now_ns - self._refilled_ns, 1000000000) * self._max_per_second // 1000000  # a second fills it
             if gained > 0:
                 self._refilled_ns = now_ns

@@ -70,6 +70,9 @@ cdef int64_t number_to_scaled(object number, int decimals, int snap) except? -92
         # Below 2**53 / 100 the shortest text of the nearest grid value is that float, so equality proves the value.
         if fabs(nearest) < 9e13 and decimals <= 8 and nearest / <double>pow10_i64(decimals) == x:
             return <int64_t>nearest
+        # Noise: nearer to the grid than the limit, by more than the product and the shortest text can be off.
+        if snap and fabs(nearest) < 4e15 and fabs(scaled - nearest) + fabs(scaled) * 4.5e-16 < 0.99e-12 * <double>pow10_i64(decimals):
+            return <int64_t>nearest
     elif isinstance(number, str):
         p = PyUnicode_AsUTF8AndSize(number, &n)
         status = parse_scaled(p, n, decimals, &out)

@@ -2,7 +2,9 @@ from libc.stdint cimport int64_t, uint64_t
 
 cdef class ClientOrderIds:
     cdef readonly str prefix
-    cdef str take(self)
+    cdef char _head[8]
+    cdef int _size
+    cdef str take(self, int64_t now)
 
 cdef class Cloids:
     cdef readonly str tag

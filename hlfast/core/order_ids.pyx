@@ -13,21 +13,35 @@ from hlfast.clock cimport now_ns
 
 import os
 
+cdef extern from *:
+    """
+    static const char hlfast_pairs[201] =
+        "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+        "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+    """
+    const char* hlfast_pairs
+
 from hlfast.errors import ConfigError
 
 
 cdef inline int _decimal(char* out, uint64_t value) noexcept nogil:
+    """`value` in decimal digits, two at a time; returns how many."""
     cdef char text[20]
-    cdef int n = 0, i
-    while True:
-        text[n] = <char>(48 + value % 10)
-        value = value // 10
-        n += 1
-        if value == 0:
-            break
-    for i in range(n):
-        out[i] = text[n - 1 - i]
-    return n
+    cdef int at = 20
+    cdef uint64_t rest
+    while value >= 100:
+        rest = value % 100
+        value = value // 100
+        at -= 2
+        memcpy(text + at, hlfast_pairs + 2 * rest, 2)
+    if value >= 10:
+        at -= 2
+        memcpy(text + at, hlfast_pairs + 2 * value, 2)
+    else:
+        at -= 1
+        text[at] = <char>(48 + value)
+    memcpy(out, text + at, 20 - at)
+    return 20 - at
 
 
 # One clock and counter for all instances of the process: two of them never give the same id, also on a frozen clock.
@@ -42,16 +56,18 @@ cdef class ClientOrderIds:
         if not 1 <= len(prefix) <= 8 or not prefix.isalnum() or not prefix.isascii():
             raise ConfigError(f"a client order id prefix has 1 to 8 letters or digits, got {prefix!r}")
         self.prefix = prefix
+        self._size = <int>len(prefix)
+        head = prefix.encode()
+        memcpy(self._head, <char*>head, self._size)
 
-    cdef str take(self):
+    cdef str take(self, int64_t now):
+        """`now`: epoch ns."""
         global _last_ns, _counter
         cdef char text[40]
-        cdef int n = 0, size = <int>len(self.prefix)
-        cdef int64_t now = now_ns()
+        cdef int n, size = self._size
         _last_ns = now if now > _last_ns else _last_ns + 1
         _counter = (_counter + 1) % 1_000_000
-        for n in range(size):
-            text[n] = <char><int>self.prefix[n]
+        memcpy(text, self._head, size)
         text[size] = 45  # -
         n = size + 1
         n += _decimal(text + n, <uint64_t>_last_ns)
@@ -61,7 +77,7 @@ cdef class ClientOrderIds:
         return PyUnicode_DecodeASCII(text, n, NULL)
 
     def next(self):
-        return self.take()
+        return self.take(now_ns())
 
 
 cdef class Cloids:

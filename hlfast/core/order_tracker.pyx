@@ -260,13 +260,11 @@ cdef class ClientOrderTracker:
     cdef int start(self, InFlightOrder o) except -1:
         self._enter()
         try:
-            if o.client_order_id in self._by_id:
+            if self._by_id.setdefault(o.client_order_id, o) is not o:
                 raise ConfigError(f"client order id {o.client_order_id!r} is tracked already; every order needs its own")
-            if o.cloid is not None and o.cloid in self._by_cloid:
+            if o.cloid is not None and self._by_cloid.setdefault(o.cloid, o) is not o:
+                del self._by_id[o.client_order_id]
                 raise ConfigError(f"cloid {o.cloid} is tracked already; every order needs its own")
-            self._by_id[o.client_order_id] = o
-            if o.cloid is not None:
-                self._by_cloid[o.cloid] = o
             if o.oid:
                 self._by_oid[o.oid] = o
             o.home = self

@@ -25,6 +25,7 @@ cdef class TradingRule:
     cdef readonly bint only_isolated
     cdef readonly str collateral
     # 1: on the grid, 0: not
+    cdef bint trades(self) noexcept nogil
     cdef bint price_is_valid(self, int64_t px_e8) noexcept nogil
     # the nearest valid price at or below / at or above; 0 below the smallest, -1 out of range
     cdef int64_t price_floor(self, int64_t px_e8) noexcept nogil

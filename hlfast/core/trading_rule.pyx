@@ -369,10 +369,13 @@ cdef class TradingRule:
             return str(error)
         return self.check_limits(px, lots, reduce_only)
 
+    cdef bint trades(self) noexcept nogil:
+        return self.step_lots > 0 and not self.is_delisted
+
     @property
     def is_trading_enabled(self):
         """Step and tick known and the instrument not delisted."""
-        return self.step_lots > 0 and not self.is_delisted
+        return self.trades()
 
     @property
     def tick_size(self):

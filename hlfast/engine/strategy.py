@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from hlfast.core.connector_base import ConnectorBase
@@ -108,7 +108,7 @@ class Strategy:
 
     def place(self, orders: Sequence[OrderParams]) -> list[InFlightOrder]:
         """Several orders under one signature, each with a client order id of this strategy."""
-        named = [replace(params, client_order_id=self._next_id()) for params in orders]
+        named = [params.replace(client_order_id=self._next_id()) for params in orders]
         return self.connector.place(named)
 
     def cancel(self, order: InFlightOrder) -> bool:

@@ -1,6 +1,6 @@
 """The words that every layer shares: names as text, classes of orders, frozen records."""
 
-import dataclasses
+import pickle
 
 import pytest
 
@@ -49,7 +49,19 @@ def test_order_params_are_frozen_and_know_no_other_field():
     """Must not 31: a setting must not be accepted and ignored."""
     params = OrderParams("BTC", "0.1", "50000")
     assert (params.reduce_only, params.rounding, params.trigger) == (False, "refuse", None)
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        params.size = "1"
+    with pytest.raises(AttributeError, match="not writable"):
+        params.size = "1"  # type: ignore[misc]
+    with pytest.raises(TypeError, match="does not change"):
+        params.__init__("ETH", "1")  # type: ignore[misc]
+    changed = params.replace(size="0.2")
+    assert (changed.size, params.size) == ("0.2", "0.1")
+    assert changed != params and params == OrderParams("BTC", "0.1", "50000") and hash(params) == hash(params.replace())
+    assert (
+        pickle.loads(pickle.dumps(changed))
+        == changed
+        == eval(repr(changed).replace("<PositionAction.NIL: 'NIL'>", "None"))
+    )
+    with pytest.raises(TypeError):
+        params.replace(time_inforce="Gtc")
     with pytest.raises(TypeError, match="time_inforce"):
         OrderParams("BTC", "0.1", "50000", time_inforce="Gtc")

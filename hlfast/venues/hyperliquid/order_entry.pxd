@@ -8,6 +8,7 @@ from hlfast.core.order_tracker cimport ClientOrderTracker
 from hlfast.core.position cimport PositionBook
 from hlfast.core.trading_rule cimport TradingRule
 from hlfast.net.listener cimport Listener
+from hlfast.order_params cimport OrderParams
 from hlfast.venues.hyperliquid.limits cimport Limits
 from hlfast.venues.hyperliquid.nonce cimport NonceManager
 from hlfast.venues.hyperliquid.scan cimport PostReply
@@ -70,10 +71,10 @@ cdef class OrderEntry:
     cdef int _on_modify(self, _Request request, PostReply reply) except -1
     cdef int _on_cancels(self, _Request request, PostReply reply) except -1
     cdef int _check_risk(self, InFlightOrder order, int64_t ahead, int64_t ahead_lots) except -1
-    cdef InFlightOrder _from_params(self, object p, bint is_buy)
+    cdef InFlightOrder _from_params(self, int64_t now, OrderParams p, bint is_buy)
     cdef TradingRule _rule(self, object coin)
     cdef InFlightOrder _prepare(
-        self, object coin, bint is_buy, object size, object price, object tif, bint reduce_only, object trigger,
+        self, int64_t now, object coin, bint is_buy, object size, object price, object tif, bint reduce_only, object trigger,
         object rounding, object client_order_id, object cloid, object order_type, object position_action)
     cdef int64_t _market_cap(self, TradingRule rule, bint is_buy) except -1
     cdef int64_t _expiry(self, InFlightOrder order, object expires_after_ms) except -1

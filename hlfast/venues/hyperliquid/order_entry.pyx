@@ -25,6 +25,7 @@ from hlfast.core.order_tracker cimport ClientOrderTracker
 from hlfast.core.position cimport PositionBook
 from hlfast.core.trading_rule cimport ROUND_REFUSE, TradingRule, rounding_mode
 from hlfast.net.listener cimport Listener
+from hlfast.order_params cimport OrderParams
 from hlfast.venues.hyperliquid.limits cimport Limits
 from hlfast.venues.hyperliquid.nonce cimport NonceManager
 from hlfast.venues.hyperliquid.scan cimport (
@@ -33,7 +34,7 @@ from hlfast.venues.hyperliquid.scan cimport (
 from hlfast.venues.hyperliquid.sign cimport Signer
 from hlfast.venues.hyperliquid.wire cimport (
     ORDER_JSON_MAX, ORDER_PACKED_MAX, WireBuffer, WireOrder, add_cancel, add_modify, add_order, begin_cancels,
-    begin_modifies, begin_orders, end_cancels, end_modifies, end_orders, put_digits, put_hex, read_cloid, tif_code,
+    begin_modifies, begin_orders, end_cancels, end_modifies, end_orders, put_digits, put_hex, copy_cloid, tif_code,
 )
 
 import asyncio
@@ -44,7 +45,7 @@ import orjson
 from hlfast.core.events import ConnectorError
 from hlfast.core.fixed import to_scaled
 from hlfast.errors import ConfigError, NotReady, OrderDenied, RangeError, UnknownOutcome
-from hlfast.types import OrderParams, OrderType, PositionAction, TradeType, Trigger
+from hlfast.types import OrderType, PositionAction, TradeType, Trigger
 from hlfast.venues.hyperliquid.limits import MAX_ITEMS_PER_ACTION, POSTS_IN_FLIGHT, action_weight, query_weight
 from hlfast.venues.hyperliquid.reject_texts import venue_reject
 from hlfast.venues.hyperliquid.wire import TIFS, is_cloid
@@ -62,12 +63,17 @@ cdef enum:
     R_MODIFY = 3
     R_CALL = 4               # a query or another action: somebody awaits a future
 
-cdef dict _TIF_NAMES = {name.lower(): name for name in TIFS}
+cdef dict _TIF_NAMES = {"gtc": "Gtc", "alo": "Alo", "ioc": "Ioc", "frontendmarket": "FrontendMarket"}
+cdef str _GTC = "Gtc"
+cdef str _ALO = "Alo"
+cdef str _IOC = "Ioc"
+cdef str _FRONTEND_MARKET = "FrontendMarket"
 cdef object _LIMIT = OrderType.LIMIT
 cdef object _MARKET = OrderType.MARKET
 cdef object _MAKER = OrderType.LIMIT_MAKER
 cdef object _STOP_LIMIT = OrderType.STOP_LIMIT
 cdef object _STOP_MARKET = OrderType.STOP_MARKET
+cdef object _BUY = TradeType.BUY  # an enum's member is found by a slow path of Python's each time
 cdef object _NIL = PositionAction.NIL
 cdef object _CLOSE = PositionAction.CLOSE
 cdef object _OPEN = PositionAction.OPEN
@@ -79,6 +85,11 @@ ROW_DUE_NS = 1_000_000_000
 
 LATE_ANSWER_NS = 60_000_000_000
 """An answer is still taken so long after its request."""
+
+
+cdef inline bint _takes(str tif) noexcept:
+    """An order that does not rest. `tif` is one of the interned words of `_TIF_NAMES`."""
+    return tif is _IOC or tif is _FRONTEND_MARKET
 
 
 cdef inline int64_t _budget_ms() noexcept nogil:
@@ -379,18 +390,19 @@ cdef class OrderEntry:
                 or position_action is not _NIL or expires_after_ms is not None
             ):
                 raise ConfigError("an OrderParams carries every field itself; pass it alone")
-            order = self._from_params(coin, is_buy)
-            expires_after_ms = coin.expires_after_ms
+            order = self._from_params(now_ns(), <OrderParams>coin, is_buy)
+            expires_after_ms = (<OrderParams>coin).expires_after_ms
         else:
             order = self._prepare(
-                coin, is_buy, size, price, tif, reduce_only, trigger, rounding, client_order_id, cloid, order_type, position_action)
+                now_ns(), coin, is_buy, size, price, tif, reduce_only, trigger, rounding, client_order_id, cloid, order_type, position_action)
         expires = self._expiry(order, expires_after_ms)
         self._check_live()
         self._check_room(1)
         self._check_risk(order, 0, 0)
         self.tracker.start(order)
         latency.record(latency.CHECK, mono_ns() - started)
-        self._tell_written([((order,), self._write_orders((order,), expires, started), expires)])
+        group = (order,)
+        self._tell_written([(group, self._write_orders(group, expires, started), expires)])
         return order
 
     def place(self, orders):
@@ -399,56 +411,71 @@ cdef class OrderEntry:
         One action with one signature; where post-only orders stand beside others they go ahead in an action of their
         own, because one Gtc or Ioc would cost the whole action its priority (protocol, section 3.9).
         """
-        cdef int64_t started = mono_ns()
+        cdef int64_t started = mono_ns(), now = now_ns(), earliest
         cdef InFlightOrder order
-        cdef list prepared = [], expiries = []
-        given = list(orders)
-        if not given:
+        cdef OrderParams params
+        cdef list given = list(orders), prepared = [], expiries = [], resting = [], others = []
+        cdef dict ahead = {}  # what the batch itself adds to each side of each instrument
+        cdef Py_ssize_t n = len(given), i
+        cdef bint named = False
+        if n == 0:
             raise ConfigError("place() takes at least one OrderParams, got none")
-        if len(given) > MAX_ITEMS_PER_ACTION:
-            raise OrderDenied(f"an action has at most {MAX_ITEMS_PER_ACTION} orders, got {len(given)}; split them")
-        for i, params in enumerate(given):
+        if n > MAX_ITEMS_PER_ACTION:
+            raise OrderDenied(f"an action has at most {MAX_ITEMS_PER_ACTION} orders, got {n}; split them")
+        for i in range(n):
             try:
-                if not isinstance(params, OrderParams):
-                    raise ConfigError(f"expected an OrderParams, got {type(params).__name__}")
+                if not isinstance(given[i], OrderParams):
+                    raise ConfigError(f"expected an OrderParams, got {type(given[i]).__name__}")
+                params = <OrderParams>given[i]
                 if params.side is None:
                     raise ConfigError("side is needed: TradeType.BUY or TradeType.SELL")
-                order = self._from_params(params, params.side is TradeType.BUY)
+                order = self._from_params(now, params, params.side is _BUY)
                 expiries.append(self._expiry(order, params.expires_after_ms))
                 prepared.append(order)
+                if order.tif is _ALO:
+                    resting.append(i)
+                else:
+                    others.append(i)
+                named = named or params.client_order_id is not None or params.cloid is not None
             except (ConfigError, OrderDenied, NotReady) as error:
-                raise type(error)(f"order {i} of {len(given)}: {error}") from None
-        if len({(<InFlightOrder>o).client_order_id for o in prepared}) != len(prepared):
-            raise ConfigError("two orders of one batch have the same client_order_id")
-        if len({(<InFlightOrder>o).cloid for o in prepared}) != len(prepared):
-            raise ConfigError("two orders of one batch have the same cloid")
+                raise type(error)(f"order {i} of {n}: {error}") from None
+        if named:  # names of ours differ by themselves
+            if len({(<InFlightOrder>o).client_order_id for o in prepared}) != n:
+                raise ConfigError("two orders of one batch have the same client_order_id")
+            if len({(<InFlightOrder>o).cloid for o in prepared}) != n:
+                raise ConfigError("two orders of one batch have the same cloid")
         self._check_live()
-        self._check_room(len(prepared))
-        ahead = {}  # what the batch itself adds to each side of each instrument
-        for i, order in enumerate(prepared):
-            side = (order.coin, order.is_buy)
-            lots = ahead.get(side, 0)
+        self._check_room(<int>n)
+        for i in range(n):
+            order = prepared[i]
             try:
-                self._check_risk(order, i, lots)
+                if self.checks.counts_positions:
+                    side = (order.coin, order.is_buy)
+                    lots = ahead.get(side, 0)
+                    self._check_risk(order, i, lots)
+                    ahead[side] = lots + order.lots
+                else:
+                    self._check_risk(order, i, 0)
             except OrderDenied as error:
-                raise OrderDenied(f"order {i} of {len(given)}: {error}") from None
-            ahead[side] = lots + order.lots
+                raise OrderDenied(f"order {i} of {n}: {error}") from None
         for order in prepared:
             self.tracker.start(order)
         latency.record(latency.CHECK, mono_ns() - started)
-        resting = [i for i, o in enumerate(prepared) if o.tif == "Alo"]
-        others = [i for i, o in enumerate(prepared) if o.tif != "Alo"]
         # Both actions are written before anything is told of either: a handler that cancels must not end what is about to leave.
-        waiting = [tuple([prepared[i] for i in group]) for group in (resting, others) if group]
+        waiting = []
+        for indices in (resting, others):
+            if indices:
+                # One expiry an action: the earliest, and none if an order of it is to rest without one.
+                earliest = min([expiries[at] for at in indices])
+                waiting.append((tuple([prepared[at] for at in indices]), earliest))
         written = []
         try:
             while waiting:
-                # One expiry an action: the earliest, and none if an order of it is to rest without one.
-                expires = min([expiries[prepared.index(o)] for o in waiting[0]])
-                written.append((waiting[0], self._write_orders(waiting[0], expires, started), expires))
+                group, expires = waiting[0]
+                written.append((group, self._write_orders(group, expires, started), expires))
                 del waiting[0]
         except BaseException as error:
-            for group in waiting:
+            for group, expires in waiting:
                 for order in group:
                     if not is_finished(order.state_):
                         self.tracker.reject(order, f"not sent: {error}")
@@ -468,9 +495,14 @@ cdef class OrderEntry:
 
     cdef int _check_risk(self, InFlightOrder order, int64_t ahead, int64_t ahead_lots) except -1:
         """The local limits. `ahead`: orders of the same batch that are not tracked yet, `ahead_lots`: on the same side."""
-        return self.checks.check(
-            order, self._positions.lots_of(order.coin), self.tracker.resting_lots(order.coin, order.is_buy) + ahead_lots,
-            <int64_t>len(self.tracker._active) + ahead, self._book_of(order.coin), mono_ns())
+        cdef int64_t held = 0, resting = 0
+        cdef object book = None
+        if self.checks.counts_positions:
+            held = self._positions.lots_of(order.coin)
+            resting = self.tracker.resting_lots(order.coin, order.is_buy) + ahead_lots
+        if self.checks.bounds_prices:
+            book = self._book_of(order.coin)
+        return self.checks.check(order, held, resting, <int64_t>len(self.tracker._active) + ahead, book)
 
     cdef int _check_changed(self, InFlightOrder order, int64_t px, int64_t leg) except -1:
         """The local limits for a modify: as for an order of the new leg, in place of what rests now."""
@@ -479,13 +511,14 @@ cdef class OrderEntry:
             order.tif, order.reduce_only, order.order_type, order.position_action, order.created_ns)
         return self.checks.check(
             leg_order, self._positions.lots_of(order.coin),
-            self.tracker.resting_lots(order.coin, order.is_buy) - order.remaining_lots, 0, self._book_of(order.coin), mono_ns())
+            self.tracker.resting_lots(order.coin, order.is_buy) - order.remaining_lots, 0, self._book_of(order.coin))
 
-    cdef InFlightOrder _from_params(self, object p, bint is_buy):
-        if p.side is not None and (p.side is TradeType.BUY) != is_buy:
-            raise ConfigError(f"the OrderParams say side {p.side}, the call says {'BUY' if is_buy else 'SELL'}")
+    cdef InFlightOrder _from_params(self, int64_t now, OrderParams p, bint is_buy):
+        side = p.side
+        if side is not None and (side is _BUY) != is_buy:
+            raise ConfigError(f"the OrderParams say side {side}, the call says {'BUY' if is_buy else 'SELL'}")
         return self._prepare(
-            p.coin, is_buy, p.size, p.price, p.tif, p.reduce_only, p.trigger, p.rounding, p.client_order_id, p.cloid,
+            now, p.coin, is_buy, p.size, p.price, p.tif, p.reduce_only, p.trigger, p.rounding, p.client_order_id, p.cloid,
             p.order_type, p.position_action)
 
     cdef TradingRule _rule(self, object coin):
@@ -497,16 +530,16 @@ cdef class OrderEntry:
         return <TradingRule>rule
 
     cdef InFlightOrder _prepare(
-        self, object coin, bint is_buy, object size, object price, object tif, bint reduce_only, object trigger,
+        self, int64_t now, object coin, bint is_buy, object size, object price, object tif, bint reduce_only, object trigger,
         object rounding, object client_order_id, object cloid, object order_type, object position_action,
     ):
-        """Check everything that can be known here, and make the order. Nothing is tracked."""
+        """Check everything that can be known here, and make the order. Nothing is tracked. `now`: epoch ns."""
         cdef TradingRule rule = self._rule(coin)
         cdef int mode = ROUND_REFUSE
         cdef int64_t px = 0, lots, trigger_px = 0
         cdef InFlightOrder order
         cdef str error
-        if not rule.is_trading_enabled:
+        if not rule.trades():
             raise OrderDenied(f"{rule.coin} is delisted: it does not trade any more")
         if size is None:
             raise ConfigError(f"{rule.coin}: size is needed")
@@ -514,7 +547,7 @@ cdef class OrderEntry:
             mode = rounding_mode(rounding)
 
         # what kind of order it is
-        if tif is not None:
+        if tif is not None and tif is not _GTC and tif is not _ALO and tif is not _IOC:
             known = _TIF_NAMES.get(tif.lower()) if isinstance(tif, str) else None
             if known is None:
                 raise ConfigError(f"tif must be one of {', '.join(TIFS)}, got {tif!r}")
@@ -563,7 +596,7 @@ cdef class OrderEntry:
         else:
             px = rule.price_to_e8(price, is_buy, mode)
         # Of a taking order the venue tests the value at the first price it matches: a sell's limit says nothing of that.
-        takes = tif == "Ioc" or tif == "FrontendMarket"
+        takes = _takes(tif)
         error = rule.check_limits(px, lots, reduce_only or (takes and not is_buy))
         if error:
             raise OrderDenied(f"{rule.coin}: {error}")
@@ -576,14 +609,14 @@ cdef class OrderEntry:
         elif cloid in self.tracker._by_cloid:
             raise ConfigError(f"cloid {cloid} is in use already; every order needs its own")
         if client_order_id is None:
-            client_order_id = self.ids.take()
+            client_order_id = self.ids.take(now)
         elif not isinstance(client_order_id, str) or not 0 < len(client_order_id) <= 36:
             raise ConfigError(f"a client_order_id is text of 1 to 36 characters, got {client_order_id!r}")
         elif client_order_id in self.tracker._by_id:
             raise ConfigError(f"client_order_id {client_order_id!r} is in use already; every order needs its own")
         order = make_order(
             client_order_id, cloid, rule.coin, rule.trading_pair, rule.asset, rule.sz_decimals, is_buy, px, lots, tif,
-            reduce_only, order_type, position_action, now_ns())
+            reduce_only, order_type, position_action, now)
         order.trigger_px_e8 = trigger_px
         order.trigger = trigger
         return order
@@ -613,7 +646,7 @@ cdef class OrderEntry:
         """When the venue is to refuse it, in ms since the epoch; 0 for never."""
         cdef int64_t after
         if expires_after_ms is None:
-            after = self._expiry_ms if order.tif == "Ioc" or order.tif == "FrontendMarket" else 0
+            after = self._expiry_ms if _takes(order.tif) else 0
         else:
             after = expires_after_ms
             if not 0 <= after <= MAX_EXPIRY_MS:
@@ -694,7 +727,7 @@ cdef class OrderEntry:
             o.trigger_is_market = order.trigger.is_market
             o.trigger_is_tp = order.trigger.kind == "tp"
         o.has_cloid = True
-        return read_cloid(order.cloid, o.cloid)
+        return copy_cloid(order.cloid, o.cloid)
 
     # -- modifying --------------------------------------------------------------------------------------------------
     def modify(self, given, *, price=None, size=None, rounding="refuse"):
@@ -803,7 +836,7 @@ cdef class OrderEntry:
             for order in orders:
                 asset = order.asset if order.asset >= 0 else self._rule(order.coin).asset
                 if by_cloid:
-                    read_cloid(order.cloid, cloid)
+                    copy_cloid(order.cloid, cloid)
                     add_cancel(&w, asset, 0, cloid)
                 elif order.oid:
                     add_cancel(&w, asset, <uint64_t>order.oid, NULL)

@@ -46,3 +46,4 @@ cdef int add_cancel(WireBuffer* w, uint32_t asset, uint64_t oid, const char* clo
 cdef int end_cancels(WireBuffer* w, bint fast) noexcept nogil
 cdef int tif_code(object tif) except -1
 cdef int read_cloid(object cloid, char* out34) except -1
+cdef int copy_cloid(str cloid, char* out34) except -1

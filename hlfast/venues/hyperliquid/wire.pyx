@@ -402,7 +402,18 @@ cdef int add_cancel(WireBuffer* w, uint32_t asset, uint64_t oid, const char* clo
     return 0
 
 
+cdef object _GTC = "Gtc"
+cdef object _IOC = "Ioc"
+cdef object _ALO = "Alo"
+
+
 cdef int tif_code(object tif) except -1:
+    if tif is _GTC:  # these words are interned: mostly it is the very object
+        return TIF_GTC
+    if tif is _ALO:
+        return TIF_ALO
+    if tif is _IOC:
+        return TIF_IOC
     if tif in TIFS:
         return TIFS.index(tif)
     raise ConfigError(f"tif must be one of {', '.join(TIFS)}, got {tif!r}")
@@ -427,6 +438,16 @@ cdef int read_cloid(object cloid, char* out34) except -1:
                 ok = False
     if not ok or zero:
         raise ConfigError(f"a cloid is 0x and 32 lower-case hex digits (128 bits, not all zero), got {cloid!r}")
+    memcpy(out34, text, 34)
+    return 0
+
+
+cdef int copy_cloid(str cloid, char* out34) except -1:
+    """Copy the text of an order's cloid, which was checked when the order was made."""
+    cdef Py_ssize_t n = 0
+    cdef const char* text = PyUnicode_AsUTF8AndSize(cloid, &n)
+    if n != 34:
+        return read_cloid(cloid, out34)
     memcpy(out34, text, 34)
     return 0
 
