@@ -42,6 +42,10 @@ cdef int64_t mono_ns() noexcept nogil:
     return _read(CLOCK_MONOTONIC)
 
 
+cdef int64_t mono_of(int64_t now) noexcept nogil:
+    return now if _virtual >= 0 else now - _offset
+
+
 cdef int64_t wall_ms() noexcept nogil:
     if _virtual >= 0:
         return _virtual // 1000000

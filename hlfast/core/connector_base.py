@@ -292,10 +292,8 @@ class ConnectorBase(ABC):
     def current_timestamp_ns() -> int:
         return clock.epoch_ns()
 
-    @staticmethod
-    def latency() -> dict[str, dict[str, int]]:
-        """Per stage: count and percentiles in nanoseconds, of the whole process."""
-        return _latency.summary()
+    latency = _latency
+    """The recorder of the whole process: `summary()`, `text()`, `as_json()`, `prometheus()`, `worst()`, `reset()`."""
 
     async def __aenter__(self: _Connector) -> _Connector:
         try:

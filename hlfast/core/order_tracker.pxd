@@ -80,4 +80,4 @@ cdef class ClientOrderTracker:
     # for compiled callers
     cdef int64_t resting_lots(self, str coin, bint is_buy) except -1
     cdef int start(self, InFlightOrder o) except -1
-    cdef int submitted(self, list orders, list nonces, list expiries, int64_t now_ns) except -1
+    cdef int submitted(self, list actions, int64_t now_ns) except -1

@@ -735,19 +735,23 @@ cdef class ClientOrderTracker:
             return None
 
     # -- what the sender knows --------------------------------------------------------------------------------------
-    cdef int submitted(self, list orders, list nonces, list expiries, int64_t now_ns) except -1:
-        """Their bytes have left. All change their state before anybody is told of one."""
+    cdef int submitted(self, list actions, int64_t now_ns) except -1:
+        """Their bytes have left. All change their state before anybody is told of one.
+
+        `actions`: (tuple of orders, nonce, expiry in ms or 0) each.
+        """
         cdef list out = []
         cdef InFlightOrder o
+        cdef int64_t nonce, expires
         self._enter()
         try:
-            for order, nonce, expires in zip(orders, nonces, expiries):
-                o = order
-                o.nonce = nonce
-                o.expires_after_ms = expires
-                if o.state_ == S_PENDING_CREATE:
-                    self._set_state(o, S_PENDING_SUBMIT, 0, now_ns, False, out)
-                o.sent_ns = now_ns
+            for orders, nonce, expires in actions:
+                for o in <tuple>orders:
+                    o.nonce = nonce
+                    o.expires_after_ms = expires
+                    if o.state_ == S_PENDING_CREATE:
+                        self._set_state(o, S_PENDING_SUBMIT, 0, now_ns, False, out)
+                    o.sent_ns = now_ns
             self._emit(out)
         finally:
             self._leave()
@@ -756,7 +760,7 @@ cdef class ClientOrderTracker:
 
     def mark_submitted(self, InFlightOrder order not None, nonce=0, expires_after_ms=0):
         """Its bytes are about to leave: PENDING_CREATE → PENDING_SUBMIT."""
-        self.submitted([order], [nonce], [expires_after_ms], _now_ns())
+        self.submitted([((order,), nonce, expires_after_ms)], _now_ns())
 
     def reject(self, InFlightOrder order not None, str reason, reject=None, recv_ns=None):
         """A definite refusal: the venue's answer about this order, or a local one before sending. Never a transport error."""

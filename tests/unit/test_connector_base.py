@@ -265,7 +265,7 @@ def test_time_and_latency_come_from_the_one_clock_and_recorder():
         assert ConnectorBase.current_timestamp_ns() == 5
     finally:
         clock.set_virtual(None)
-    assert {"encode", "sign", "write", "ack"} <= set(ConnectorBase.latency())
+    assert {"encode", "sign", "write", "ack"} <= set(ConnectorBase.latency.summary())
 
 
 # -- ids --------------------------------------------------------------------------------------------------------------

@@ -63,8 +63,8 @@ cdef class OrderEntry:
     cdef int _check_thread(self) except -1
     cdef int _check_live(self) except -1
     cdef int _check_open(self) except -1
-    cdef int _check_room(self, int n) except -1
-    cdef _Request _open_request(self, int kind, tuple orders, object future, str what)
+    cdef int _check_room(self, int n, int64_t now) except -1
+    cdef _Request _open_request(self, int kind, tuple orders, object future, str what, int64_t now)
     cdef int _close_request(self, _Request request) except -1
     cdef object _refusal(self, str text)
     cdef int _on_orders(self, _Request request, PostReply reply) except -1
@@ -78,7 +78,7 @@ cdef class OrderEntry:
         object rounding, object client_order_id, object cloid, object order_type, object position_action)
     cdef int64_t _market_cap(self, TradingRule rule, bint is_buy) except -1
     cdef int64_t _expiry(self, InFlightOrder order, object expires_after_ms) except -1
-    cdef int64_t _write_orders(self, tuple orders, int64_t expires, int64_t started) except -1
+    cdef int64_t _write_orders(self, tuple orders, int64_t expires, int64_t started, int64_t checked) except -1
     cdef int _tell_written(self, list written) except -1
     cdef int _check_changed(self, InFlightOrder order, int64_t px, int64_t leg) except -1
     cdef int _wire_order(self, WireOrder* o, InFlightOrder order, int64_t px_e8, int64_t lots, object tif) except -1

@@ -14,7 +14,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from hlfast.clock cimport mono_ns, now_ns, wall_ms
+from hlfast.clock cimport mono_ns, mono_of, now_ns, wall_ms
 from hlfast.core cimport latency
 from hlfast.core.fixed cimport int128
 from hlfast.core.checks cimport PreTradeChecks
@@ -187,7 +187,7 @@ cdef class OrderEntry:
         return 0
 
     # -- requests and answers ---------------------------------------------------------------------------------------
-    cdef _Request _open_request(self, int kind, tuple orders, object future, str what):
+    cdef _Request _open_request(self, int kind, tuple orders, object future, str what, int64_t now):
         cdef _Request request = _Request.__new__(_Request)
         cdef int slot
         if not self._free:
@@ -198,7 +198,7 @@ cdef class OrderEntry:
         request.orders = orders
         request.future = future
         request.what = what
-        request.sent_ns = mono_ns()
+        request.sent_ns = now
         request.generation = self._generation * SLOTS + slot
         self._slots[slot] = request
         self._pending[request.generation] = request
@@ -381,7 +381,7 @@ cdef class OrderEntry:
         client_order_id=None, cloid=None, order_type=None, position_action=_NIL, expires_after_ms=None,
     ):
         """One order: checked, tracked, signed and written when this returns. Raises before anything is tracked."""
-        cdef int64_t started = mono_ns(), expires
+        cdef int64_t started = now_ns(), expires
         cdef InFlightOrder order
         if isinstance(coin, OrderParams):
             if (
@@ -390,19 +390,18 @@ cdef class OrderEntry:
                 or position_action is not _NIL or expires_after_ms is not None
             ):
                 raise ConfigError("an OrderParams carries every field itself; pass it alone")
-            order = self._from_params(now_ns(), <OrderParams>coin, is_buy)
+            order = self._from_params(started, <OrderParams>coin, is_buy)
             expires_after_ms = (<OrderParams>coin).expires_after_ms
         else:
             order = self._prepare(
-                now_ns(), coin, is_buy, size, price, tif, reduce_only, trigger, rounding, client_order_id, cloid, order_type, position_action)
+                started, coin, is_buy, size, price, tif, reduce_only, trigger, rounding, client_order_id, cloid, order_type, position_action)
         expires = self._expiry(order, expires_after_ms)
         self._check_live()
-        self._check_room(1)
+        self._check_room(1, started)
         self._check_risk(order, 0, 0)
         self.tracker.start(order)
-        latency.record(latency.CHECK, mono_ns() - started)
         group = (order,)
-        self._tell_written([(group, self._write_orders(group, expires, started), expires)])
+        self._tell_written([(group, self._write_orders(group, expires, started, now_ns()), expires)])
         return order
 
     def place(self, orders):
@@ -411,7 +410,7 @@ cdef class OrderEntry:
         One action with one signature; where post-only orders stand beside others they go ahead in an action of their
         own, because one Gtc or Ioc would cost the whole action its priority (protocol, section 3.9).
         """
-        cdef int64_t started = mono_ns(), now = now_ns(), earliest
+        cdef int64_t started = now_ns(), checked, earliest
         cdef InFlightOrder order
         cdef OrderParams params
         cdef list given = list(orders), prepared = [], expiries = [], resting = [], others = []
@@ -429,7 +428,7 @@ cdef class OrderEntry:
                 params = <OrderParams>given[i]
                 if params.side is None:
                     raise ConfigError("side is needed: TradeType.BUY or TradeType.SELL")
-                order = self._from_params(now, params, params.side is _BUY)
+                order = self._from_params(started, params, params.side is _BUY)
                 expiries.append(self._expiry(order, params.expires_after_ms))
                 prepared.append(order)
                 if order.tif is _ALO:
@@ -445,7 +444,7 @@ cdef class OrderEntry:
             if len({(<InFlightOrder>o).cloid for o in prepared}) != n:
                 raise ConfigError("two orders of one batch have the same cloid")
         self._check_live()
-        self._check_room(<int>n)
+        self._check_room(<int>n, started)
         for i in range(n):
             order = prepared[i]
             try:
@@ -460,7 +459,7 @@ cdef class OrderEntry:
                 raise OrderDenied(f"order {i} of {n}: {error}") from None
         for order in prepared:
             self.tracker.start(order)
-        latency.record(latency.CHECK, mono_ns() - started)
+        checked = now_ns()
         # Both actions are written before anything is told of either: a handler that cancels must not end what is about to leave.
         waiting = []
         for indices in (resting, others):
@@ -472,8 +471,9 @@ cdef class OrderEntry:
         try:
             while waiting:
                 group, expires = waiting[0]
-                written.append((group, self._write_orders(group, expires, started), expires))
+                written.append((group, self._write_orders(group, expires, started, checked), expires))
                 del waiting[0]
+                started = checked = now_ns()  # a second action is timed by itself
         except BaseException as error:
             for group, expires in waiting:
                 for order in group:
@@ -484,13 +484,13 @@ cdef class OrderEntry:
             self._tell_written(written)
         return prepared
 
-    cdef int _check_room(self, int n) except -1:
+    cdef int _check_room(self, int n, int64_t now) except -1:
         self.signer._check_allowed("order")
         if len(self._pending) >= POSTS_IN_FLIGHT - 10:
             raise NotReady(f"{len(self._pending)} requests wait for an answer (the venue allows {POSTS_IN_FLIGHT}); wait, or batch orders")
         if self.ring is not None and not self.ring.takes(n):
             raise NotReady(f"no new orders: {self.ring.refusal}")
-        self.limits.check_order(n, _budget_ms())
+        self.limits.check_order(n, mono_of(now) // 1000000)
         return 0
 
     cdef int _check_risk(self, InFlightOrder order, int64_t ahead, int64_t ahead_lots) except -1:
@@ -653,20 +653,23 @@ cdef class OrderEntry:
                 raise ConfigError(f"expires_after_ms is a number of ms from now up to a day, 0 for none, got {expires_after_ms!r}")
         return wall_ms() + after if after else 0
 
-    cdef int64_t _write_orders(self, tuple orders, int64_t expires, int64_t started) except -1:
-        """Encode, sign and write tracked orders as one action; returns its nonce, 0 if the connection was gone."""
+    cdef int64_t _write_orders(self, tuple orders, int64_t expires, int64_t started, int64_t checked) except -1:
+        """Encode, sign and write tracked orders as one action; returns its nonce, 0 if the connection was gone.
+
+        `started`, `checked`: epoch ns of the call and of the end of its checks.
+        """
         cdef WireBuffer w
         cdef WireOrder o
         cdef InFlightOrder order
         cdef _Request request = None
-        cdef int64_t nonce, t0 = mono_ns(), t1
+        cdef int64_t nonce, encoded, signed, done
         cdef int written
         try:
-            request = self._open_request(R_ORDERS, orders, None, "placing")
+            request = self._open_request(R_ORDERS, orders, None, "placing", mono_of(checked))
             nonce = self.nonces.take()
             if self.ring is not None:
                 for order in orders:
-                    if not self.ring.put_intent(order, nonce, expires, now_ns()):
+                    if not self.ring.put_intent(order, nonce, expires, checked):
                         raise NotReady(self.ring.refusal)
             self._begin(&w, request.generation)
             begin_orders(&w, <int>len(orders))
@@ -674,11 +677,9 @@ cdef class OrderEntry:
                 self._wire_order(&o, order, order.px_e8, order.lots, order.tif)
                 add_order(&w, &o)
             end_orders(&w)
-            t1 = mono_ns()
-            latency.record(latency.ENCODE, t1 - t0)
+            encoded = now_ns()
             self._sign_and_close(&w, nonce, expires if expires else -1)
-            t0 = mono_ns()
-            latency.record(latency.SIGN, t0 - t1)
+            signed = now_ns()
             written = self._listener.write(w.json, w.json_size)
         except Exception as error:
             # Nothing has left: a definite local failure.
@@ -688,26 +689,23 @@ cdef class OrderEntry:
                 if not is_finished(order.state_):
                     self.tracker.reject(order, f"not sent: {error}")
             raise
-        t1 = mono_ns()
-        latency.record(latency.WRITE, t1 - t0)
-        latency.record(latency.TOTAL, t1 - started)
         if written != 1:
             self._close_request(request)
             return 0
-        self.limits.spend("order", action_weight(len(orders)), _budget_ms(), len(orders))
+        done = now_ns()
+        latency.order_sent(done, checked - started, encoded - checked, signed - encoded, done - signed, done - started)
+        self.limits.spend("order", action_weight(len(orders)), mono_of(done) // 1000000, len(orders))
         self.orders_sent += len(orders)
         return nonce
 
     cdef int _tell_written(self, list written) except -1:
         """What was written, as (orders, nonce, expiry), is PENDING_SUBMIT; what found no connection (nonce 0) has failed."""
-        cdef list orders = [], nonces = [], expiries = []
+        cdef bint lost = False
         for group, nonce, expires in written:
-            if nonce:
-                orders.extend(group)
-                nonces.extend([nonce] * len(group))
-                expiries.extend([expires] * len(group))
-        if orders:
-            self.tracker.submitted(orders, nonces, expiries, now_ns())
+            lost = lost or not nonce
+        if not lost:
+            return self.tracker.submitted(written, now_ns())
+        self.tracker.submitted([action for action in written if action[1]], now_ns())
         for group, nonce, expires in written:
             if not nonce:
                 for order in group:
@@ -768,7 +766,7 @@ cdef class OrderEntry:
         self._check_changed(order, px, leg)
         self.signer._check_allowed("batchModify")
         self.limits.check_order(1, _budget_ms())
-        request = self._open_request(R_MODIFY, (order,), None, "modifying")
+        request = self._open_request(R_MODIFY, (order,), None, "modifying", mono_ns())
         try:
             nonce = self.nonces.take()
             if self.ring is not None and not self.ring.put_modify(order, px, leg, nonce, now_ns()):
@@ -829,7 +827,7 @@ cdef class OrderEntry:
         cdef bint fast = self._fast_cancel and all([(<InFlightOrder>o).trigger_px_e8 == 0 for o in orders])
         cdef int written
         self.signer._check_allowed("cancelByCloid" if by_cloid else "cancel")
-        request = self._open_request(R_CANCELS, orders, None, "cancelling")
+        request = self._open_request(R_CANCELS, orders, None, "cancelling", mono_ns())
         try:
             self._begin(&w, request.generation)
             begin_cancels(&w, <int>len(orders), by_cloid, fast)
@@ -948,7 +946,7 @@ cdef class OrderEntry:
         cdef _Request request
         self._check_open()
         future = asyncio.get_running_loop().create_future()
-        request = self._open_request(R_CALL, (), future, what)
+        request = self._open_request(R_CALL, (), future, what, mono_ns())
         try:
             message = orjson.dumps({"method": "post", "id": request.generation, "request": request_body})
             sent = self._listener.send(message)

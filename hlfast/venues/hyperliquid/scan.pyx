@@ -19,7 +19,7 @@ from libc.string cimport memcmp, memset
 from hlfast.clock cimport now_ns
 from hlfast.core.fixed cimport NUM_MALFORMED, NUM_OK, NUM_RANGE, parse_scaled
 from hlfast.core.frame_sink cimport FrameSink
-from hlfast.core.latency cimport BOOK_CALLBACK, FRAME_BOOK, record
+from hlfast.core.latency cimport enter_frame, frame_done
 from hlfast.core.order_book cimport BOOK_BAD, BOOK_OLDER, Bbo, Level, OrderBook
 from hlfast.core.trading_rule cimport TradingRule
 from hlfast.core.updates cimport OrderUpdate, Trade, make_order_update, make_trade, make_trade_update
@@ -494,11 +494,12 @@ cdef class Router(FrameSink):
     cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t recv_ns) except -1:
         cdef Frame frame
         cdef int outcome
-        cdef int64_t unknown_coins = self._count[UNKNOWN_COIN]
+        cdef int64_t unknown_coins = self._count[UNKNOWN_COIN], before
         frame.start = data
         frame.end = data + size
         frame.recv_ns = recv_ns
         self._count[FRAMES] += 1
+        before = enter_frame(recv_ns)
         try:
             outcome = self._scan(&frame)
             if outcome != DONE:
@@ -508,6 +509,8 @@ cdef class Router(FrameSink):
             raise
         except BaseException as error:
             self._malformed(f"reading the frame failed with {type(error).__name__}: {error}; it was skipped", &frame)
+        finally:
+            enter_frame(before)
         return 0
 
     cdef int _scan(self, Frame* f) except -1:
@@ -684,7 +687,7 @@ cdef class Router(FrameSink):
     # -- what scanner and orjson have in common: a row of slices becomes news -----------------------------------------
     cdef int _commit_book(self, _Instrument market, int bids, int asks, int64_t time_ms, Frame* f) except -1:
         cdef int status = market.book.commit_snapshot(bids, asks, time_ms, f.recv_ns)
-        cdef int64_t applied_ns
+        cdef int64_t applied_ns, called_ns = -1
         cdef tuple handlers
         if status == BOOK_OLDER:
             self._count[OLDER] += 1
@@ -693,12 +696,12 @@ cdef class Router(FrameSink):
             return self._malformed_book(market, "levels are crossed, out of order or not positive", f)
         handlers = market.book_handlers
         applied_ns = now_ns()
-        if f.recv_ns > 0:
-            record(FRAME_BOOK, applied_ns - f.recv_ns)
         if handlers:
             for fn in handlers:
                 self._call_view(fn, market.book)
-            record(BOOK_CALLBACK, now_ns() - applied_ns)
+            called_ns = now_ns() - applied_ns
+        if f.recv_ns > 0:
+            frame_done(f.recv_ns, applied_ns - f.recv_ns, called_ns)
         return DONE
 
     cdef int _commit_bbo(self, _Instrument market, int64_t* level, int64_t time_ms, Frame* f) except -1:
