@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -35,13 +35,13 @@ _PUBLIC = {
     "Trigger": "hlfast.types",
     "Settings": "hlfast.config",
     "HlfastError": "hlfast.errors",
+    "OrdersLeft": "hlfast.errors",
+    "run": "hlfast.main_loop",
 }
 
-__all__ = [*_PUBLIC, "build_info", "connect", "run"]
+__all__ = [*_PUBLIC, "build_info", "connect"]
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from hlfast.config import Network as Network
     from hlfast.config import Settings as Settings
     from hlfast.core.fixed import float_to_wire as float_to_wire
@@ -53,65 +53,13 @@ if TYPE_CHECKING:
     from hlfast.core.updates import OrderUpdate as OrderUpdate
     from hlfast.core.updates import TradeUpdate as TradeUpdate
     from hlfast.errors import HlfastError as HlfastError
+    from hlfast.errors import OrdersLeft as OrdersLeft
+    from hlfast.main_loop import run as run
     from hlfast.types import OrderParams as OrderParams
     from hlfast.types import OrderState as OrderState
     from hlfast.types import Trigger as Trigger
     from hlfast.venues.hyperliquid.connector import HyperliquidConnector as HyperliquidConnector
     from hlfast.venues.hyperliquid.sign import Signer as Signer
-
-_T = TypeVar("_T")
-
-ORDERS_LEFT_EXIT = 3
-"""Exit code of a process that was told to stop and could not cancel all of its orders."""
-
-
-def run(coro: Coroutine[Any, Any, _T]) -> _T:
-    """Run a coroutine to its end on uvloop, as `asyncio.run` does on the standard loop.
-
-    Ctrl-C and SIGTERM end it in good order: the coroutine is cancelled, its `finally` and `async with` parts run (with
-    `Settings(on_stop="cancel")` a connector then cancels its orders), and the process ends with 130 or 143. With 3 it
-    ends where orders may still rest that were to be cancelled. A second signal cuts the waiting short.
-    """
-    import asyncio
-    import signal
-    import sys
-    import threading
-
-    import uvloop
-
-    from hlfast.errors import OrdersLeft
-
-    async def until_told() -> _T:
-        task, loop = asyncio.current_task(), asyncio.get_running_loop()
-        assert task is not None
-        told: list[int] = []
-
-        def stop(number: int) -> None:
-            told.append(number)
-            task.cancel()
-
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, stop, number)
-        try:
-            return await coro
-        except asyncio.CancelledError:
-            if not told:
-                raise
-            if told[0] == signal.SIGINT:
-                raise KeyboardInterrupt from None
-            raise SystemExit(128 + told[0]) from None
-        except OrdersLeft as left:
-            if told:
-                print(f"hlfast: {left}", file=sys.stderr)
-                raise SystemExit(ORDERS_LEFT_EXIT) from None
-            raise
-
-    if sys.version_info >= (3, 11):
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(until_told())
-    uvloop.install()
-    return asyncio.run(until_told())
 
 
 def connect(network: str | Network, *, journal: Any = None, **options: Any) -> HyperliquidConnector:

@@ -143,6 +143,9 @@ class Settings:
     """A handler that raised: "report" it as an event, or also "stop" (cancel everything and refuse new orders)."""
     risk: RiskLimits = field(default_factory=lambda: RiskLimits())
     """What every order is checked against before it is tracked."""
+    batch_window_ms: float | None = None
+    """Single orders that are placed within this window (0: one turn of the event loop; at most 100) leave as one action of
+    up to 39, post-only ones apart. None: each is an action of its own, on the wire when `buy()` returns."""
     client_order_id_prefix: str = "hl"
     fast_cancel: bool = True
 
@@ -154,6 +157,9 @@ class Settings:
         ):
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name} is one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        window = self.batch_window_ms
+        if window is not None and not 0 <= window <= 100:
+            raise ConfigError(f"batch_window_ms is None (off) or 0 to 100, got {window!r}")
 
 
 @dataclass(frozen=True)

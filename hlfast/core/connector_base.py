@@ -126,10 +126,12 @@ class ConnectorBase(ABC):
     def bbo(self, coin: str) -> Bbo: ...
 
     @abstractmethod
-    def on_book(self, coin: str, fn: Callable[[OrderBook], object]) -> Unsubscribe: ...
+    def on_book(self, coin: str, fn: Callable[[OrderBook], object], *, conflate: bool = False) -> Unsubscribe:
+        """Call `fn(book)` from every frame that changed it; with `conflate` once for all frames that are at hand."""
 
     @abstractmethod
-    def on_bbo(self, coin: str, fn: Callable[[Bbo], object]) -> Unsubscribe: ...
+    def on_bbo(self, coin: str, fn: Callable[[Bbo], object], *, conflate: bool = False) -> Unsubscribe:
+        """Call `fn(bbo)` when the best prices changed; with `conflate` once for all frames that are at hand."""
 
     @abstractmethod
     def on_trade(self, coin: str, fn: Callable[[Trade], object]) -> Unsubscribe: ...

@@ -345,6 +345,8 @@ async def _connected_socket(host: str, port: int) -> socket.socket:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await loop.sock_connect(sock, address)
+            if not sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY):
+                raise OSError("the system did not switch Nagle's delay off")
             return sock
         except OSError as error:
             sock.close()

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "hlfast"
 
 # The first pattern that matches a module names its layer.
 LAYERS = {
-    "L0": r"hlfast\.(errors|types|order_params|config|clock|_build)",
+    "L0": r"hlfast\.(errors|types|order_params|config|clock|main_loop|_build)",
     "L1 core": r"hlfast\.core(\.\w+)*",
     "L2 net": r"hlfast\.net(\.\w+)*",
     "L3 venue": r"hlfast\.venues\.\w+\.(market_data|user_stream|order_entry|recovery|info|actions|connector)",

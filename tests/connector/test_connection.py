@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 import threading
 from decimal import Decimal
 
@@ -451,3 +452,54 @@ def _says(special):
         return {"time": 1, "specialStatuses": special}
 
     return ask
+
+
+async def test_a_conflated_handler_is_called_once_for_the_frames_at_hand(trader, exchange, eventually):
+    """C6: given frames that came together, a conflated handler hears of the newest state once, the other one of each."""
+    hl = await trader()
+    each, conflated = [], []
+    hl.on_bbo("BTC", lambda bbo: each.append(bbo.bid_px))
+    remove = hl.on_bbo("BTC", lambda bbo: conflated.append(bbo.bid_px), conflate=True)
+    frame = '{"channel":"bbo","data":{"coin":"BTC","time":%d,"bbo":[{"px":"%d.0","sz":"1.0","n":1},null]}}'
+    start = 2_000_000_000_000
+    for n in range(1000):
+        hl._market_router.feed((frame % (start + n, 50_000 + n)).encode(), 1)
+    assert len(each) == 1000 and conflated == []
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert conflated == [50_999]
+    hl._market_router.feed((frame % (start + 2000, 7)).encode(), 1)
+    await eventually(lambda: conflated[-1] == 7)
+    remove()
+    hl._market_router.feed((frame % (start + 3000, 8)).encode(), 1)
+    await asyncio.sleep(0.02)
+    assert conflated == [50_999, 7]
+
+
+async def test_a_conflated_handler_that_raises_is_reported(trader, eventually):
+    """G12."""
+    hl = await trader()
+    told = []
+    hl.on(ev.ConnectorError, lambda event: told.append(event.text))
+
+    def broken(book):
+        raise RuntimeError("conflated")
+
+    hl.on_book("BTC", broken, conflate=True)
+    frame = (
+        b'{"channel":"l2Book","data":{"coin":"BTC","time":2000000000000,"levels":[[{"px":"1.0","sz":"1.0","n":1}],[]]}}'
+    )
+    hl._market_router.feed(frame, 1)
+    await eventually(lambda: told)
+    assert "RuntimeError: conflated" in told[0]
+
+
+async def test_sockets_send_at_once_and_the_order_path_is_warm(trader):
+    """Nagle's delay is off on both sockets; signing and encoding ran before the first order, and nothing of it was sent."""
+    hl = await trader()
+    for session in (hl._market_session, hl._account_session):
+        sock = session.listener.transport.underlying_transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert hl.entry.orders_sent == 0 and hl.orders == [] and hl.entry.in_flight == 0
+    hl.entry.warm_up(3)
+    assert await hl.buy("BTC", "0.001", "50000", tif="Alo").accepted()

@@ -165,10 +165,10 @@ class FakeConnector(ConnectorBase):
         handlers.append(fn)
         return lambda: handlers.remove(fn)
 
-    def on_book(self, coin: str, fn: Callable[[Any], object]) -> Callable[[], None]:
+    def on_book(self, coin: str, fn: Callable[[Any], object], *, conflate: bool = False) -> Callable[[], None]:
         return self._add("book", coin, fn)
 
-    def on_bbo(self, coin: str, fn: Callable[[Any], object]) -> Callable[[], None]:
+    def on_bbo(self, coin: str, fn: Callable[[Any], object], *, conflate: bool = False) -> Callable[[], None]:
         return self._add("bbo", coin, fn)
 
     def on_trade(self, coin: str, fn: Callable[[Any], object]) -> Callable[[], None]:

@@ -36,6 +36,7 @@ from hlfast.core.position import Position, PositionBook
 from hlfast.core.trading_rule import TradingRule
 from hlfast.core.updates import OrderUpdate, Trade, TradeUpdate
 from hlfast.errors import ConfigError, HlfastError, NotReady, OrdersLeft, UnknownOutcome
+from hlfast.main_loop import start_up_is_over
 from hlfast.net.backoff import Backoff
 from hlfast.net.http import HttpClient
 from hlfast.net.session import ConnectionBudget, WebSocketSession
@@ -311,6 +312,11 @@ class HyperliquidConnector(ConnectorBase):
             self._lock.release()
             self._lock = None
 
+    async def __aenter__(self) -> HyperliquidConnector:
+        await super().__aenter__()
+        start_up_is_over()
+        return self
+
     async def wait_ready(self, timeout: float | None = None) -> None:
         limit = self.settings.ready_timeout if timeout is None else timeout
         deadline = clock.monotonic_ns() + int(limit * 1e9)
@@ -400,11 +406,11 @@ class HyperliquidConnector(ConnectorBase):
     def bbo(self, coin: str) -> Bbo:
         return self.market.market(self.resolve(coin).coin).bbo
 
-    def on_book(self, coin: str, fn: Callable[[OrderBook], object]) -> Unsubscribe:
-        return self.market.add_handler(self.resolve(coin).coin, "l2Book", fn)
+    def on_book(self, coin: str, fn: Callable[[OrderBook], object], *, conflate: bool = False) -> Unsubscribe:
+        return self.market.add_handler(self.resolve(coin).coin, "l2Book", fn, conflate)
 
-    def on_bbo(self, coin: str, fn: Callable[[Bbo], object]) -> Unsubscribe:
-        return self.market.add_handler(self.resolve(coin).coin, "bbo", fn)
+    def on_bbo(self, coin: str, fn: Callable[[Bbo], object], *, conflate: bool = False) -> Unsubscribe:
+        return self.market.add_handler(self.resolve(coin).coin, "bbo", fn, conflate)
 
     def on_trade(self, coin: str, fn: Callable[[Trade], object]) -> Unsubscribe:
         return self.market.add_handler(self.resolve(coin).coin, "trades", fn)
@@ -550,6 +556,8 @@ class HyperliquidConnector(ConnectorBase):
         Returns how many were asked for. Without a connection they are asked for as soon as the account is live again.
         """
         self.entry.checks.kill(reason)
+        if self.entry.batcher is not None:
+            self.entry.batcher.discard(reason)
         self.tell("killed", f"the kill switch is on: {reason}")
         try:
             return self.entry.cancel_many([*self.orders, *self.tracker.external_orders])
@@ -691,6 +699,8 @@ class HyperliquidConnector(ConnectorBase):
                 self.tell("sync_failed", text)
                 await asyncio.sleep(0.5)
         self.stream.release()
+        if self._account_session.connections == 1:
+            self.entry.warm_up()
         self.entry.go_live()
         self._account_session.set_state(StreamState.LIVE, "synchronised")
         if self.entry.checks.killed:

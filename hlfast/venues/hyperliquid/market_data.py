@@ -7,6 +7,7 @@ its acknowledgement or its first data, and is sent again until it is.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -92,8 +93,11 @@ class MarketData:
         found = self._markets.get(coin)
         return found.book if found is not None else None
 
-    def add_handler(self, coin: str, kind: str, fn: Handler) -> Unsubscribe:
-        """Call `fn` from the frame. It must be a plain function: a coroutine here would cost a task a frame."""
+    def add_handler(self, coin: str, kind: str, fn: Handler, conflate: bool = False) -> Unsubscribe:
+        """Call `fn` from the frame. It must be a plain function: a coroutine here would cost a task a frame.
+
+        `conflate`: call it once after all frames that are at hand, with the newest state.
+        """
         if inspect.iscoroutinefunction(fn):
             raise ConfigError(
                 f"{getattr(fn, '__qualname__', fn)!r} is a coroutine function; handlers of {kind} run inside the frame, "
@@ -102,6 +106,8 @@ class MarketData:
         if not callable(fn):
             raise ConfigError(f"a handler of {kind} must be callable, got {type(fn).__name__}")
         market = self.market(coin)
+        if conflate:
+            fn = _Conflated(fn, self._router)
         market.handlers[kind] = (*market.handlers[kind], fn)
         self._install(market, kind)
 
@@ -209,3 +215,25 @@ class MarketData:
         if method == "subscribe":
             self._sent_ns[(kind, coin)] = clock.epoch_ns()
         session.send(orjson.dumps({"method": method, "subscription": {"type": kind, "coin": coin}}))
+
+
+class _Conflated:
+    """A handler that falls behind is not called for what is history already: the frames that a read brought update the
+    view, and then it is called once. Costs a turn of the loop where there was one frame only."""
+
+    def __init__(self, fn: Handler, router: Router) -> None:
+        self._fn, self._router = fn, router
+        self._is_due = False
+
+    def __call__(self, view: Any) -> None:
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._call, view)
+
+    def _call(self, view: Any) -> None:
+        self._is_due = False
+        try:
+            self._fn(view)
+        except Exception as error:
+            if self._router.on_handler_error is not None:
+                self._router.on_handler_error(self._fn, error)

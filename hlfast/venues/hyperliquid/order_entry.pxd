@@ -40,6 +40,7 @@ cdef class OrderEntry:
     cdef readonly bint live
     cdef readonly str not_live_reason
     cdef public object on_post_only
+    cdef readonly object batcher             # OrderBatcher, or None: every order is an action of its own
     cdef readonly int64_t orders_sent
     cdef readonly int64_t cancels_sent
     cdef readonly int64_t unresolved_count
@@ -79,6 +80,8 @@ cdef class OrderEntry:
     cdef int64_t _market_cap(self, TradingRule rule, bint is_buy) except -1
     cdef int64_t _expiry(self, InFlightOrder order, object expires_after_ms) except -1
     cdef int64_t _write_orders(self, tuple orders, int64_t expires, int64_t started, int64_t checked) except -1
+    cdef int _send_actions(self, list waiting, int64_t started, int64_t checked) except -1
+    cdef int _flush_batch(self) except -1
     cdef int _tell_written(self, list written) except -1
     cdef int _check_changed(self, InFlightOrder order, int64_t px, int64_t leg) except -1
     cdef int _wire_order(self, WireOrder* o, InFlightOrder order, int64_t px_e8, int64_t lots, object tif) except -1

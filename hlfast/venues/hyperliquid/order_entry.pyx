@@ -12,7 +12,7 @@ Prices are int64 scaled by 1e8, sizes int64 in lots. One event loop owns an Orde
 from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from hlfast.clock cimport mono_ns, mono_of, now_ns, wall_ms
 from hlfast.core cimport latency
@@ -47,6 +47,7 @@ from hlfast.core.fixed import to_scaled
 from hlfast.errors import ConfigError, NotReady, OrderDenied, RangeError, UnknownOutcome
 from hlfast.types import OrderType, PositionAction, TradeType, Trigger
 from hlfast.venues.hyperliquid.limits import MAX_ITEMS_PER_ACTION, POSTS_IN_FLIGHT, action_weight, query_weight
+from hlfast.venues.hyperliquid.order_batcher import OrderBatcher
 from hlfast.venues.hyperliquid.reject_texts import venue_reject
 from hlfast.venues.hyperliquid.wire import TIFS, is_cloid
 
@@ -143,6 +144,9 @@ cdef class OrderEntry:
         self._timeout_ns = settings.post_timeout_ms * 1_000_000
         self.checks = PreTradeChecks(settings.risk)
         self._fast_cancel = settings.fast_cancel
+        self.batcher = None
+        if settings.batch_window_ms is not None:
+            self.batcher = OrderBatcher(settings.batch_window_ms, self.send, tracker.reject)
 
     def __dealloc__(self):
         free(self._json)
@@ -157,11 +161,34 @@ cdef class OrderEntry:
         """The account agrees with the venue: orders may go out."""
         self.live = True
 
+    def warm_up(self, int times=50):
+        """Encode and sign an order that is never sent, so that the first real one finds code and tables in the caches."""
+        cdef WireBuffer w
+        cdef WireOrder o
+        cdef InFlightOrder order
+        cdef int i
+        if not self.rules or (self.signer.allow is not None and "order" not in self.signer.allow):
+            return
+        rule = <TradingRule>next(iter(self.rules.values()))
+        order = make_order(
+            "warm-up", "0x" + 32 * "1", rule.coin, rule.trading_pair, rule.asset, rule.sz_decimals, True, 100000000, 1, "Alo", False,
+            _LIMIT, _NIL, 0)
+        for i in range(times):
+            self._begin(&w, 0)
+            begin_orders(&w, 1)
+            self._wire_order(&o, order, order.px_e8, order.lots, order.tif)
+            add_order(&w, &o)
+            end_orders(&w)
+            self._sign_and_close(&w, 1, -1)  # a nonce that no venue takes any more
+        memset(self._json, 0, HEADROOM + TAIL + ORDER_JSON_MAX)
+
     def connection_lost(self, str reason):
         """Nothing goes out any more; what was under way has no known outcome."""
         self._listener = None
         self.live = False
         self.not_live_reason = reason
+        if self.batcher is not None:
+            self.batcher.discard(f"the connection was lost ({reason})")
         for request in list(self._pending.values()):
             self._forget(request, f"the connection was lost ({reason})")
 
@@ -400,6 +427,9 @@ cdef class OrderEntry:
         self._check_room(1, started)
         self._check_risk(order, 0, 0)
         self.tracker.start(order)
+        if self.batcher is not None:
+            self.batcher.add(order, expires)
+            return order
         group = (order,)
         self._tell_written([(group, self._write_orders(group, expires, started, now_ns()), expires)])
         return order
@@ -460,14 +490,25 @@ cdef class OrderEntry:
         for order in prepared:
             self.tracker.start(order)
         checked = now_ns()
-        # Both actions are written before anything is told of either: a handler that cancels must not end what is about to leave.
         waiting = []
         for indices in (resting, others):
             if indices:
                 # One expiry an action: the earliest, and none if an order of it is to rest without one.
                 earliest = min([expiries[at] for at in indices])
                 waiting.append((tuple([prepared[at] for at in indices]), earliest))
-        written = []
+        self._send_actions(waiting, started, checked)
+        return prepared
+
+    def send(self, list actions):
+        """Tracked orders, as (tuple of orders, expiry in ms or 0) for each action: signed and written when this returns."""
+        cdef int64_t now = now_ns()
+        self._check_live()
+        self._send_actions(actions, now, now)
+
+    cdef int _send_actions(self, list waiting, int64_t started, int64_t checked) except -1:
+        """All actions are written before anything is told of one: a handler that cancels must not end what is about to leave."""
+        cdef list written = []
+        waiting = list(waiting)
         try:
             while waiting:
                 group, expires = waiting[0]
@@ -477,12 +518,12 @@ cdef class OrderEntry:
         except BaseException as error:
             for group, expires in waiting:
                 for order in group:
-                    if not is_finished(order.state_):
+                    if not is_finished((<InFlightOrder>order).state_):
                         self.tracker.reject(order, f"not sent: {error}")
             raise
         finally:
             self._tell_written(written)
-        return prepared
+        return 0
 
     cdef int _check_room(self, int n, int64_t now) except -1:
         self.signer._check_allowed("order")
@@ -799,6 +840,7 @@ cdef class OrderEntry:
         if order is None or is_finished(order.state_):
             return False
         self._check_open()
+        self._flush_batch()
         return self._send_cancels((order,)) == 1
 
     def cancel_all(self, coin=None):
@@ -812,10 +854,17 @@ cdef class OrderEntry:
         if not live:
             return 0
         self._check_open()
+        self._flush_batch()
         for group in ([o for o in live if o.cloid is not None], [o for o in live if o.cloid is None]):
             for start in range(0, len(group), CANCELS_PER_ACTION):
                 n += self._send_cancels(tuple(group[start : start + CANCELS_PER_ACTION]))
         return n
+
+    cdef int _flush_batch(self) except -1:
+        """What waits in the micro-batcher leaves ahead of a cancel, which may be for one of it."""
+        if self.batcher is not None:
+            self.batcher.flush()
+        return 0
 
     cdef int _send_cancels(self, tuple orders) except -1:
         """Returns how many cancels were handed to the socket. All of `orders` have a cloid, or it is one without."""

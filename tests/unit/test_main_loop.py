@@ -1,0 +1,102 @@
+"""`hlfast.run`: results and errors, spinning, pinning, and the collector's policy."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+
+import pytest
+
+import hlfast
+from hlfast import main_loop
+from hlfast.errors import ConfigError
+
+on_linux = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin a process to a core")
+
+
+async def answer() -> int:
+    return 42
+
+
+def test_it_returns_what_the_coroutine_returns_and_raises_what_it_raises():
+    async def fails() -> None:
+        raise KeyError("x")
+
+    assert hlfast.run(answer()) == 42
+    with pytest.raises(KeyError):
+        hlfast.run(fails())
+
+
+def test_a_spinning_loop_polls_without_waiting_and_says_what_it_costs(monkeypatch, caplog):
+    """Given an idle coroutine, the loop goes round over and over; without spin it sleeps."""
+    calls = []
+    original = main_loop._spin
+
+    def counting(loop: asyncio.AbstractEventLoop) -> None:
+        call_soon = loop.call_soon
+
+        class Loop:
+            @staticmethod
+            def call_soon(fn):
+                calls.append(1)
+                return call_soon(fn)
+
+        original(Loop)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(main_loop, "_spin", counting)
+    with caplog.at_level(logging.WARNING, "hlfast"):
+        hlfast.run(asyncio.sleep(0.05), spin=True)
+    assert len(calls) > 100 and "takes one core fully" in caplog.text
+    calls.clear()
+    hlfast.run(asyncio.sleep(0.05))
+    assert not calls
+
+
+@on_linux
+def test_a_core_is_taken_for_the_run_and_given_back():
+    before = os.sched_getaffinity(0)
+    one = min(before)
+
+    async def where() -> set[int]:
+        return os.sched_getaffinity(0)
+
+    assert hlfast.run(where(), cpu=one) == {one}
+    assert hlfast.run(where(), cpu=[one]) == {one}
+    assert hlfast.run(where()) == before == os.sched_getaffinity(0)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"cpu": 4095}, r"cpu names the cores \[4095\]; this process may use"),
+        ({"cpu": []}, "cpu names"),
+        ({"gc": "off"}, "gc is"),
+    ],
+)
+@on_linux
+def test_what_cannot_be_had_is_refused_before_anything_runs(options, text):
+    coro = answer()
+    with pytest.raises(ConfigError, match=text):
+        hlfast.run(coro, **options)
+    assert coro.cr_frame is None  # closed: no "was never awaited"
+
+
+def test_start_up_is_frozen_once_and_all_is_put_back():
+    """Given the end of a start-up inside run(), the collector leaves what is there alone and comes less often; afterwards
+    everything is as before."""
+    before, frozen_before = gc.get_threshold(), gc.get_freeze_count()
+
+    async def started() -> tuple[int, tuple[int, ...], int]:
+        main_loop.start_up_is_over()
+        count = gc.get_freeze_count()
+        main_loop.start_up_is_over()  # a second connector: no second pause
+        return count, gc.get_threshold(), gc.get_freeze_count()
+
+    frozen, thresholds, again = hlfast.run(started())
+    assert frozen > 1000 and again == frozen and thresholds == main_loop.GC_THRESHOLDS
+    assert gc.get_threshold() == before and gc.get_freeze_count() <= frozen_before
+    assert hlfast.run(started(), gc="leave")[1] == before
+    main_loop.start_up_is_over()
+    assert gc.get_threshold() == before
