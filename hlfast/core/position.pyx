@@ -30,6 +30,11 @@ cdef object _optional(object number):
     return None if number is None else number_to_decimal(number)
 
 
+cdef str _shown(object amount):
+    """An exact amount for people: 12 significant digits are plenty to look at."""
+    return f"{float(amount):.12g}" if amount is not None else "None"
+
+
 cdef class Position:
     """One instrument's net position. `size` is never negative; `signed_size` and `side` tell the direction."""
 
@@ -56,7 +61,7 @@ cdef class Position:
         self._fees = {}
 
     def __repr__(self):
-        return f"<Position {self.symbol} {self.side.name} {self.size} entry={self.entry_price} realized={self.realized_pnl}>"
+        return f"<Position {self.symbol} {self.side.name} {self.size} entry={_shown(self.entry_price)} realized={_shown(self.realized_pnl)}>"
 
     cdef int book(self, int64_t lots, object price) except -1:
         """Move the position by `lots` (signed) at `price`."""

@@ -503,3 +503,22 @@ async def test_sockets_send_at_once_and_the_order_path_is_warm(trader):
     assert hl.entry.orders_sent == 0 and hl.orders == [] and hl.entry.in_flight == 0
     hl.entry.warm_up(3)
     assert await hl.buy("BTC", "0.001", "50000", tif="Alo").accepted()
+
+
+async def test_a_handler_that_raises_on_every_frame_does_not_drown_the_log(trader, caplog):
+    """G12: each failure is an event; the log has its traceback once, then the count at 2, 4, 8 ..."""
+    hl = await trader()
+    told = []
+    hl.on(ev.ConnectorError, told.append)
+
+    def broken(bbo):
+        raise ValueError("each time")
+
+    hl.on_bbo("BTC", broken)
+    frame = '{"channel":"bbo","data":{"coin":"BTC","time":%d,"bbo":[{"px":"5.0","sz":"1.0","n":1},null]}}'
+    for n in range(100):
+        hl._market_router.feed((frame % (2_000_000_000_000 + n)).encode(), 1)
+    errors = [record for record in caplog.records if "handler failed" in record.message]
+    assert len(told) == 100 and len(errors) == 7
+    assert errors[0].exc_info and not any(record.exc_info for record in errors[1:])
+    assert "64 times by now" in errors[-1].message

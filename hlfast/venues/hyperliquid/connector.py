@@ -134,6 +134,7 @@ class HyperliquidConnector(ConnectorBase):
         self._dead_man_due_ns = 0
         self._audit_due_ns = 0
         self._last_tick_error = ""
+        self._handler_errors: dict[str, int] = {}
         self._funding_seen: set[tuple[int, str]] = set()
         self._counts = {"venue_errors": 0, "scan_errors": 0}
 
@@ -789,8 +790,15 @@ class HyperliquidConnector(ConnectorBase):
         self.tell(kind, detail)
 
     def _on_handler_error(self, fn: Any, error: BaseException) -> None:
-        text = f"{getattr(fn, '__qualname__', fn)!s} raised {type(error).__name__}: {error}"
-        log.error("handler failed: %s", text, exc_info=error)
+        name = f"{getattr(fn, '__qualname__', fn)!s} raised {type(error).__name__}"
+        text = f"{name}: {error}"
+        times = self._handler_errors.get(name, 0) + 1
+        if times > 1 or len(self._handler_errors) < 1000:
+            self._handler_errors[name] = times
+        if times == 1:
+            log.error("handler failed: %s", text, exc_info=error)
+        elif times & (times - 1) == 0:  # 2, 4, 8 ...: one that raises on every frame must not drown the log
+            log.error("handler failed again, %d times by now: %s", times, text)
         if self._reporting:
             return  # the handler of this very error failed: said in the log, and that is all
         self._reporting = True
