@@ -1,6 +1,7 @@
 # Number kernels, inline for every compiled module: decimal text <-> int64 scaled by a power of ten. No floats, no
 # allocation, every bound checked. `parse_scaled` reads outside data; `write_scaled` writes what goes on the wire.
 from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy
 
 cdef extern from *:
     """
@@ -79,49 +80,70 @@ cdef inline int parse_scaled(const char* p, Py_ssize_t n, int decimals, int64_t*
     return result
 
 
+cdef extern from *:
+    """
+    static const char hlfast_pairs[201] =
+        "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+        "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+    """
+    const char* hlfast_pairs                 # "00" to "99": decimal digits two at a time
+
+
+cdef inline int write_digits(char* out, uint64_t value) noexcept nogil:
+    """`value` in decimal digits; at most 20 bytes. Returns how many."""
+    cdef char text[20]
+    cdef int at = 20
+    cdef uint64_t rest
+    while value >= 100:
+        rest = value % 100
+        value = value // 100
+        at -= 2
+        memcpy(text + at, hlfast_pairs + 2 * rest, 2)
+    if value >= 10:
+        at -= 2
+        memcpy(text + at, hlfast_pairs + 2 * value, 2)
+    else:
+        at -= 1
+        text[at] = <char>(48 + value)
+    memcpy(out, text + at, 20 - at)
+    return 20 - at
+
+
 cdef inline int write_scaled(char* out, int64_t value, int decimals) noexcept nogil:
     """Write value / 10**decimals as the shortest plain text: no trailing zeros, no trailing point, "-0" is "0".
 
     `out` holds at least 32 bytes; 0 <= decimals <= 18. Returns the number of bytes.
     """
-    cdef char buf[24]
-    cdef int n = 0, at = 0, i, lead
-    cdef uint64_t v
-    if value == 0:
-        out[0] = b'0'
-        return 1
+    cdef int n = 0, i
+    cdef uint64_t v, whole, part, rest
     if value < 0:
         out[0] = b'-'
-        at = 1
+        n = 1
         v = <uint64_t>(-(value + 1)) + 1
     else:
         v = <uint64_t>value
-    while decimals > 0 and v % 10 == 0:
-        v = v // 10
+    whole = v // <uint64_t>hlfast_pow10[decimals]
+    part = v - whole * <uint64_t>hlfast_pow10[decimals]
+    n += write_digits(out + n, whole)
+    if part == 0:
+        return n
+    while part % 10000 == 0:
+        part = part // 10000
+        decimals -= 4
+    while part % 10 == 0:
+        part = part // 10
         decimals -= 1
-    while v > 0:
-        buf[n] = <char>(48 + v % 10)
-        v = v // 10
-        n += 1
-    lead = n - decimals
-    if lead <= 0:
-        out[at] = b'0'
-        out[at + 1] = b'.'
-        at += 2
-        for i in range(-lead):
-            out[at] = b'0'
-            at += 1
-        for i in range(n):
-            out[at] = buf[n - 1 - i]
-            at += 1
-        return at
-    for i in range(n):
-        if i == lead:
-            out[at] = b'.'
-            at += 1
-        out[at] = buf[n - 1 - i]
-        at += 1
-    return at
+    out[n] = b'.'
+    n += 1
+    i = n + decimals
+    while i - n >= 2:
+        i -= 2
+        rest = part % 100
+        part = part // 100
+        memcpy(out + i, hlfast_pairs + 2 * rest, 2)
+    if i > n:
+        out[n] = <char>(48 + part)
+    return n + decimals
 
 
 cdef int64_t number_to_scaled(object number, int decimals, int snap) except? -9223372036854775807

@@ -10,38 +10,11 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
 from hlfast.clock cimport now_ns
+from hlfast.core.fixed cimport write_digits
 
 import os
 
-cdef extern from *:
-    """
-    static const char hlfast_pairs[201] =
-        "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
-        "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
-    """
-    const char* hlfast_pairs
-
 from hlfast.errors import ConfigError
-
-
-cdef inline int _decimal(char* out, uint64_t value) noexcept nogil:
-    """`value` in decimal digits, two at a time; returns how many."""
-    cdef char text[20]
-    cdef int at = 20
-    cdef uint64_t rest
-    while value >= 100:
-        rest = value % 100
-        value = value // 100
-        at -= 2
-        memcpy(text + at, hlfast_pairs + 2 * rest, 2)
-    if value >= 10:
-        at -= 2
-        memcpy(text + at, hlfast_pairs + 2 * value, 2)
-    else:
-        at -= 1
-        text[at] = <char>(48 + value)
-    memcpy(out, text + at, 20 - at)
-    return 20 - at
 
 
 # One clock and counter for all instances of the process: two of them never give the same id, also on a frozen clock.
@@ -70,10 +43,10 @@ cdef class ClientOrderIds:
         memcpy(text, self._head, size)
         text[size] = 45  # -
         n = size + 1
-        n += _decimal(text + n, <uint64_t>_last_ns)
+        n += write_digits(text + n, <uint64_t>_last_ns)
         text[n] = 45
         n += 1
-        n += _decimal(text + n, <uint64_t>_counter)
+        n += write_digits(text + n, <uint64_t>_counter)
         return PyUnicode_DecodeASCII(text, n, NULL)
 
     def next(self):

@@ -9,7 +9,7 @@ action with its keys in another order is put right, one of a type that is not in
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from hlfast.core.fixed cimport write_scaled
+from hlfast.core.fixed cimport write_digits, write_scaled
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object unicode, Py_ssize_t* size) except NULL
@@ -140,31 +140,33 @@ cdef inline Py_ssize_t _put(unsigned char* out, Py_ssize_t at, const char* text,
     return at + n
 
 
+cdef extern from *:
+    """
+    static unsigned char hlfast_hex[512];
+    static void hlfast_make_hex(void) {
+        static const char digits[] = "0123456789abcdef";
+        for (int i = 0; i < 256; i++) {
+            hlfast_hex[2 * i] = digits[i >> 4];
+            hlfast_hex[2 * i + 1] = digits[i & 15];
+        }
+    }
+    """
+    unsigned char hlfast_hex[512]            # the two hex digits of each byte
+    void hlfast_make_hex() noexcept nogil
+
+hlfast_make_hex()
+
+
 cdef Py_ssize_t put_digits(unsigned char* out, Py_ssize_t at, uint64_t value) noexcept nogil:
     """`value` in decimal; at most 20 bytes."""
-    cdef unsigned char text[20]
-    cdef int n = 0
-    if value == 0:
-        out[at] = 48
-        return at + 1
-    while value > 0:
-        text[n] = <unsigned char>(48 + value % 10)
-        value = value // 10
-        n += 1
-    while n > 0:
-        n -= 1
-        out[at] = text[n]
-        at += 1
-    return at
+    return at + write_digits(<char*>out + at, value)
 
 
 cdef Py_ssize_t put_hex(unsigned char* out, Py_ssize_t at, const unsigned char* raw, int n) noexcept nogil:
     """`n` bytes as 2n lower-case hex digits."""
-    cdef const char* digits = "0123456789abcdef"
     cdef int i
     for i in range(n):
-        out[at + 2 * i] = digits[raw[i] >> 4]
-        out[at + 2 * i + 1] = digits[raw[i] & 15]
+        memcpy(out + at + 2 * i, hlfast_hex + 2 * raw[i], 2)
     return at + 2 * n
 
 
@@ -253,94 +255,165 @@ cdef int add_modify(WireBuffer* w, const char* cloid, const WireOrder* o) noexce
     return 0
 
 
+# An order's constant parts are laid out once: what stands before its price for each instrument and side, what follows its
+# size for each time in force. Copies are of fixed length (the compiler makes a few moves of each), so they may write some
+# bytes beyond what counts: within the room that the caller has left, and overwritten by what follows.
+cdef enum:
+    HEADS = 512              # instruments whose heads are kept at a time, by the low bits of their number
+
+cdef struct Head:
+    bint is_made
+    uint32_t asset
+    Py_ssize_t packed_size
+    Py_ssize_t json_size
+    unsigned char packed[16]
+    unsigned char json[40]
+
+cdef struct Tail:
+    Py_ssize_t packed_size
+    Py_ssize_t json_size
+    unsigned char packed[48]
+    unsigned char json[72]
+
+cdef Head _heads[2][HEADS]
+cdef Tail _tails[4][2][2]    # by time in force, reduce-only, with a cloid
+
+
+cdef Head* _head(uint32_t asset, bint is_buy) noexcept nogil:
+    cdef Head* h = &_heads[1 if is_buy else 0][asset % HEADS]
+    cdef Py_ssize_t a, b
+    if h.is_made and h.asset == asset:
+        return h
+    a = _put(h.packed, 1, b"\xa1a", 2)       # the first byte, the number of fields, is written with each order
+    a = _pack_uint(h.packed, a, asset)
+    a = _put(h.packed, a, b"\xa1b", 2)
+    h.packed[a] = 0xC3 if is_buy else 0xC2
+    h.packed_size = _put(h.packed, a + 1, b"\xa1p", 2)
+    b = _put(h.json, 0, b'{"a":', 5)
+    b = put_digits(h.json, b, asset)
+    if is_buy:
+        b = _put(h.json, b, b',"b":true,"p":"', 15)
+    else:
+        b = _put(h.json, b, b',"b":false,"p":"', 16)
+    h.json_size = b
+    h.asset = asset
+    h.is_made = True
+    return h
+
+
+cdef int _make_tails() except -1:
+    cdef Tail* t
+    cdef int tif, reduce_only, has_cloid
+    for tif in range(4):
+        for reduce_only in range(2):
+            for has_cloid in range(2):
+                name = TIFS[tif].encode()
+                packed = b"\xa1r" + (b"\xc3" if reduce_only else b"\xc2") + b"\xa1t\x81\xa5limit\x81\xa3tif"
+                packed += bytes([0xA0 | len(name)]) + name + (b"\xa1c\xd9\x22" if has_cloid else b"")
+                text = b'","r":' + (b"true" if reduce_only else b"false") + b',"t":{"limit":{"tif":"' + name + b'"}}'
+                text += b',"c":"' if has_cloid else b""
+                t = &_tails[tif][reduce_only][has_cloid]
+                t.packed_size, t.json_size = len(packed), len(text)
+                if t.packed_size > 48 or t.json_size > 72:
+                    raise AssertionError("an order's tail is longer than its place")
+                memcpy(t.packed, <const char*>packed, t.packed_size)
+                memcpy(t.json, <const char*>text, t.json_size)
+    return 0
+
+_make_tails()
+
+
 cdef int add_order(WireBuffer* w, const WireOrder* o) noexcept nogil:
-    """Append one order to both texts. The caller has left ORDER_PACKED_MAX and ORDER_JSON_MAX bytes."""
+    """Append one order to both texts. The caller has left ORDER_PACKED_MAX and ORDER_JSON_MAX bytes, and holds the
+    interpreter's lock: templates are made on the way."""
     cdef unsigned char* p = w.packed
     cdef unsigned char* j = w.json
     cdef Py_ssize_t a = w.packed_size, b = w.json_size
+    cdef Head* head = _head(o.asset, o.is_buy)
+    cdef Tail* tail
+    # Both numbers are written well ahead of their copies: a wide load right after narrow stores has to wait for them.
     cdef char px[32]
     cdef char sz[32]
-    cdef char trigger[32]
     cdef int n_px = write_scaled(px, o.px_e8, 8)
     cdef int n_sz = write_scaled(sz, o.lots, o.sz_decimals)
-    cdef int n_trigger
-    cdef const char* tpsl
-
     if w.items > 0:
         j[b] = 44  # ,
         b += 1
     w.items += 1
+    memcpy(p + a, head.packed, 16)
+    memcpy(j + b, head.json, 40)
     p[a] = 0x87 if o.has_cloid else 0x86
-    a = _put(p, a + 1, b"\xa1a", 2)
-    b = _put(j, b, b'{"a":', 5)
-    a = _pack_uint(p, a, o.asset)
-    b = put_digits(j, b, o.asset)
-    a = _put(p, a, b"\xa1b", 2)
-    p[a] = 0xC3 if o.is_buy else 0xC2
-    a += 1
-    if o.is_buy:
-        b = _put(j, b, b',"b":true,"p":"', 15)
+    a += head.packed_size
+    b += head.json_size
+    p[a] = <unsigned char>(0xA0 | n_px)
+    memcpy(p + a + 1, px, 24)
+    memcpy(j + b, px, 24)
+    a = _put(p, a + 1 + n_px, b"\xa1s", 2)
+    b = _put(j, b + n_px, b'","s":"', 7)
+    p[a] = <unsigned char>(0xA0 | n_sz)
+    memcpy(p + a + 1, sz, 24)
+    memcpy(j + b, sz, 24)
+    a += 1 + n_sz
+    b += n_sz
+    if o.trigger_px_e8 > 0:
+        w.packed_size = a
+        w.json_size = b
+        _put_trigger(w, o)
+        a = w.packed_size
+        b = w.json_size
     else:
-        b = _put(j, b, b',"b":false,"p":"', 16)
-    a = _put(p, a, b"\xa1p", 2)
-    a = _pack_text(p, a, px, n_px)
-    b = _put(j, b, px, n_px)
-    a = _put(p, a, b"\xa1s", 2)
-    a = _pack_text(p, a, sz, n_sz)
-    b = _put(j, b, b'","s":"', 7)
-    b = _put(j, b, sz, n_sz)
+        tail = &_tails[o.tif][1 if o.reduce_only else 0][1 if o.has_cloid else 0]
+        memcpy(p + a, tail.packed, 48)
+        memcpy(j + b, tail.json, 72)
+        a += tail.packed_size
+        b += tail.json_size
+    if o.has_cloid:
+        a = _put(p, a, o.cloid, 34)
+        b = _put(j, b, o.cloid, 34)
+        j[b] = 34  # "
+        b += 1
+    j[b] = 125  # }
+    w.packed_size = a
+    w.json_size = b + 1
+    return 0
+
+
+cdef int _put_trigger(WireBuffer* w, const WireOrder* o) noexcept nogil:
+    """What follows the size of an order that waits for a price, up to its cloid."""
+    cdef unsigned char* p = w.packed
+    cdef unsigned char* j = w.json
+    cdef Py_ssize_t a = w.packed_size, b = w.json_size
+    cdef const char* tpsl = b"sl"
+    cdef int n
+    if o.trigger_is_tp:
+        tpsl = b"tp"
     a = _put(p, a, b"\xa1r", 2)
     p[a] = 0xC3 if o.reduce_only else 0xC2
-    a += 1
+    a = _put(p, a + 1, b"\xa1t\x81\xa7trigger\x83\xa8isMarket", 21)
+    p[a] = 0xC3 if o.trigger_is_market else 0xC2
+    a = _put(p, a + 1, b"\xa9triggerPx", 10)
     if o.reduce_only:
         b = _put(j, b, b'","r":true,"t":', 15)
     else:
         b = _put(j, b, b'","r":false,"t":', 16)
-    a = _put(p, a, b"\xa1t\x81", 3)
-    if o.trigger_px_e8 > 0:
-        n_trigger = write_scaled(trigger, o.trigger_px_e8, 8)
-        tpsl = b"sl"
-        if o.trigger_is_tp:
-            tpsl = b"tp"
-        a = _put(p, a, b"\xa7trigger\x83\xa8isMarket", 18)
-        p[a] = 0xC3 if o.trigger_is_market else 0xC2
-        a = _put(p, a + 1, b"\xa9triggerPx", 10)
-        a = _pack_text(p, a, trigger, n_trigger)
-        a = _put(p, a, b"\xa4tpsl\xa2", 6)
-        a = _put(p, a, tpsl, 2)
-        if o.trigger_is_market:
-            b = _put(j, b, b'{"trigger":{"isMarket":true,"triggerPx":"', 41)
-        else:
-            b = _put(j, b, b'{"trigger":{"isMarket":false,"triggerPx":"', 42)
-        b = _put(j, b, trigger, n_trigger)
-        b = _put(j, b, b'","tpsl":"', 10)
-        b = _put(j, b, tpsl, 2)
-        b = _put(j, b, b'"}}', 3)
+    if o.trigger_is_market:
+        b = _put(j, b, b'{"trigger":{"isMarket":true,"triggerPx":"', 41)
     else:
-        a = _put(p, a, b"\xa5limit\x81\xa3tif", 11)
-        b = _put(j, b, b'{"limit":{"tif":"', 17)
-        if o.tif == TIF_GTC:
-            a = _put(p, a, b"\xa3Gtc", 4)
-            b = _put(j, b, b"Gtc", 3)
-        elif o.tif == TIF_IOC:
-            a = _put(p, a, b"\xa3Ioc", 4)
-            b = _put(j, b, b"Ioc", 3)
-        elif o.tif == TIF_ALO:
-            a = _put(p, a, b"\xa3Alo", 4)
-            b = _put(j, b, b"Alo", 3)
-        else:
-            a = _put(p, a, b"\xaeFrontendMarket", 15)
-            b = _put(j, b, b"FrontendMarket", 14)
-        b = _put(j, b, b'"}}', 3)
+        b = _put(j, b, b'{"trigger":{"isMarket":false,"triggerPx":"', 42)
+    n = write_scaled(<char*>j + b, o.trigger_px_e8, 8)
+    p[a] = <unsigned char>(0xA0 | n)
+    a = _put(p, a + 1, <const char*>j + b, n)
+    b += n
+    a = _put(p, a, b"\xa4tpsl\xa2", 6)
+    a = _put(p, a, tpsl, 2)
+    b = _put(j, b, b'","tpsl":"', 10)
+    b = _put(j, b, tpsl, 2)
+    b = _put(j, b, b'"}}', 3)
     if o.has_cloid:
         a = _put(p, a, b"\xa1c\xd9\x22", 4)
-        a = _put(p, a, o.cloid, 34)
         b = _put(j, b, b',"c":"', 6)
-        b = _put(j, b, o.cloid, 34)
-        b = _put(j, b, b'"', 1)
-    j[b] = 125  # }
     w.packed_size = a
-    w.json_size = b + 1
+    w.json_size = b
     return 0
 
 
