@@ -499,7 +499,7 @@ cdef class ClientOrderTracker:
         """The pending modify took effect: the order rests under a new id, with a new price and size."""
         cdef OrderModified event
         cdef int64_t old_px = o.px_e8, old_lots = o.lots
-        o.modify_pending = False
+        o.modify_pending = o.modify_doubted = False
         o.leg_cancelled = False
         self._bind_oid(o, oid)
         o.px_e8 = o.new_px_e8
@@ -551,7 +551,7 @@ cdef class ClientOrderTracker:
             return 0
         o.end_emitted = True
         o.unresolved = False
-        o.modify_pending = False
+        o.modify_pending = o.modify_doubted = False
         if o.held >= 0:
             o.held = -1
             self._held.pop(o.client_order_id, None)
@@ -825,6 +825,7 @@ cdef class ClientOrderTracker:
         try:
             if not order.end_emitted:
                 order.unresolved = True
+                order.modify_doubted = order.modify_pending
                 self._ask(order)
         finally:
             self._leave()
@@ -844,9 +845,9 @@ cdef class ClientOrderTracker:
         try:
             order.unresolved = False
             order.query_due = False
-            if order.modify_pending and order.leg_cancelled:
+            if order.modify_doubted and order.leg_cancelled:
                 # The venue has been asked and shows no newer leg: the cancel was the order's end.
-                order.modify_pending = False
+                order.modify_pending = order.modify_doubted = False
                 order.leg_cancelled = False
                 self._apply(
                     order, S_CANCELLED, order.leg_cancel_ms, _now_ns(), "", True, order.leg_cancel_lots, order.leg_cancel_orig,
@@ -897,13 +898,15 @@ cdef class ClientOrderTracker:
             self._leave()
         self._drain()
 
-    def request_modify(self, InFlightOrder order not None, int64_t px_e8, int64_t leg_lots):
+    def request_modify(self, InFlightOrder order not None, int64_t px_e8, int64_t leg_lots, int64_t nonce=0):
         """A modify is about to leave, into a leg of `leg_lots` at `px_e8`. False if the order does not rest."""
         self._enter()
         try:
             if not order.is_fillable or order.modify_pending:
                 return False
             order.modify_pending = True
+            order.modify_doubted = False
+            order.modify_nonce = nonce
             order.leg_cancelled = False
             order.new_px_e8 = px_e8
             order.new_leg_lots = leg_lots
@@ -937,7 +940,7 @@ cdef class ClientOrderTracker:
             gone = order.leg_cancelled or old_is_gone
             if not order.leg_cancelled:
                 order.leg_cancel_ms, order.leg_cancel_lots, order.leg_cancel_orig = 0, -1, -1
-            order.modify_pending = False
+            order.modify_pending = order.modify_doubted = False
             order.leg_cancelled = False
             if not order.end_emitted:
                 self._ask(order)
