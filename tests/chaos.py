@@ -1,6 +1,7 @@
 """Chaos: a connector trades while the local exchange breaks everything, and must still know the truth to the last decimal.
 
     python -m tests.chaos --seconds 120 --seed 7            from the project's root
+    python -m tests.chaos --seconds 3600 --virtual          an hour of it in the minutes that its work takes
 
 Rounds of a few seconds: random orders, batches, cancels and modifies, while faults of every kind are armed one after the
 other. At the end of a round the faults stop, everything is cancelled, and what the connector believes (each order's end,
@@ -39,6 +40,7 @@ from hlfast.types import OrderParams, TradeType
 from hlfast.venues.hyperliquid.connector import HyperliquidConnector
 
 from .judge import Judge
+from .virtual_time import VirtualTime
 
 COINS = ("BTC", "ETH")
 SIZES = {"BTC": "0.0007", "ETH": "0.012"}
@@ -221,6 +223,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="how long (default 60)")
     parser.add_argument("--seed", type=int, default=1, help="of faults, orders and the exchange (default 1)")
+    parser.add_argument("--virtual", action="store_true", help="in made time (tests/virtual_time.py)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
@@ -234,7 +237,12 @@ def main() -> int:
             flush=True,
         )
 
-    report = hlfast.run(Chaos(options.seed).run(options.seconds, progress))
+    work = Chaos(options.seed).run(options.seconds, progress)
+    if options.virtual:
+        with VirtualTime(options.seed) as time:
+            report = time.run(work)
+    else:
+        report = hlfast.run(work)
     print(file=sys.stderr)
     if options.json:
         print(json.dumps(report.as_json(), indent=1))
