@@ -44,9 +44,10 @@ from .virtual_time import VirtualTime
 
 COINS = ("BTC", "ETH")
 SIZES = {"BTC": "0.0007", "ETH": "0.012"}
-SETTLE_SECONDS = 20.0
+SETTLE_SECONDS = 75.0
+"""The venue allows 30 new connections a minute: where faults have used them up, the next one waits for its place."""
 
-# What is armed, how often in a round, with which options.
+# What is armed, with which options: a kind of `hlfast.sim.faults`, and a word that tells several of one kind apart.
 FAULTS: dict[str, dict[str, Any]] = {
     "lost_answer": {"channel": "order"},
     "lost_request": {"channel": "order"},
@@ -64,6 +65,10 @@ FAULTS: dict[str, dict[str, Any]] = {
     "half_close": {},
     "truncated": {},
     "torn": {},
+    "torn rst": {"end": "rst"},
+    "cut_short": {"channel": "order"},
+    "cut_short fin": {"channel": "batchModify", "end": "fin"},
+    "cut_short later": {"channel": "order", "end": "black_hole", "ms": 300},
     "garbage": {},
     "http_500": {"channel": "order"},
     "http_502": {"channel": "cancel"},
@@ -143,14 +148,14 @@ class Chaos:
             if clock.monotonic_ns() > fault_at:
                 kind = self.rng.choice(list(FAULTS))
                 options = {**FAULTS[kind], "after": self.rng.randint(0, 10)}
-                armed.append(exchange.faults.arm(kind, user=None, **options))
+                armed.append((kind, exchange.faults.arm(kind.split()[0], user=None, **options)))
                 self.report.faults[kind] += 1
                 fault_at = clock.monotonic_ns() + self.rng.randint(150, 500) * 1_000_000
             with contextlib.suppress(NotReady):
                 self._act(hl)
             await asyncio.sleep(self.rng.uniform(0.002, 0.03))
-        for fault in armed:
-            self.report.hits[fault.kind] += fault.hits
+        for kind, fault in armed:
+            self.report.hits[kind] += fault.hits
             fault.disarm()
         await self._settle(hl)
         self.report.differences += self.judge.settled()

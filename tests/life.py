@@ -159,7 +159,8 @@ class Life:
         )
 
     def fault(self, kind: str, after: int = 0, **options: Any) -> Any:
-        fault = self.exchange.faults.arm(kind, after=after, **{**FAULTS[kind], **options})
+        """`kind`: a row of `chaos.FAULTS`; `options` as for `exchange.faults.arm`."""
+        fault = self.exchange.faults.arm(kind.split()[0], after=after, **{**FAULTS[kind], **options})
         self._armed.append(fault)
         return fault
 

@@ -2,7 +2,7 @@
 
 Hypothesis draws orders, batches, modifies, cancels, other people's trades, faults and time; after each step the judge
 says what no fault excuses, and when the faults are over all must agree with the exchange's record by itself, to the last
-decimal. A failing example shrinks to a few lines that can be pasted as a test (see `Desk` in `test_connector_finds.py`).
+decimal. A failing example shrinks to a few lines that can be written down as a test (`tests/connector/test_finds.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from hlfast.sim.faults import ANSWER, ARRIVAL, KINDS, REQUEST
 
 from ..chaos import FAULTS
 from ..life import PRICES, SIZES, Life, Wish
@@ -27,6 +29,8 @@ WISHES = st.builds(
     reduce_only=st.sampled_from((False, False, False, True)),
 )
 PICK = st.integers(0, 5)
+POINTS = {kind: KINDS[kind.split()[0]].points for kind in FAULTS}
+ON_REQUESTS = [kind for kind in FAULTS if {ARRIVAL, REQUEST, ANSWER} & set(POINTS[kind]) and kind != "unknown_oid"]
 
 
 class ConnectorLife(RuleBasedStateMachine):
@@ -76,7 +80,24 @@ class ConnectorLife(RuleBasedStateMachine):
     def fault(self, kind: str, after: int) -> None:
         self.life.fault(kind, after)
 
-    @rule(ms=st.sampled_from((5, 40, 40, 150, 600, 2_000)))
+    @rule(kind=st.sampled_from(ON_REQUESTS), at=st.sampled_from((None, "request", "answer")), what=st.data())
+    def action_under_fault(self, kind: str, at: str | None, what: st.DataObject) -> None:
+        """The fault strikes the very request that follows it."""
+        name = what.draw(st.sampled_from(("order", "batch", "modify", "cancel")))
+        channel = {"modify": "batchModify", "cancel": "cancelByCloid"}.get(name, "order")
+        self.life.fault(kind, channel=channel, at=at if at in POINTS[kind] else None)
+        if name == "order":
+            self.life.place(what.draw(WISHES))
+        elif name == "batch":
+            self.life.batch(*what.draw(st.lists(WISHES, min_size=2, max_size=3)))
+        elif name == "modify":
+            self.life.modify(
+                what.draw(PICK), what.draw(st.sampled_from(PRICES)), what.draw(st.none() | st.sampled_from(SIZES))
+            )
+        else:
+            self.life.cancel(what.draw(PICK))
+
+    @rule(ms=st.sampled_from((1, 5, 13, 40, 40, 150, 600, 2_000)))
     def time_passes(self, ms: int) -> None:
         self.life.wait(ms)
 
