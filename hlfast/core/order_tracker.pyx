@@ -957,11 +957,12 @@ cdef class ClientOrderTracker:
             self._leave()
         self._drain()
 
-    def process_order_not_found(self, client_order_id, bint absence_proven=False):
+    def process_order_not_found(self, client_order_id, bint absence_proven=False, bint nonce_burnt=False):
         """The venue answered that it does not know the order; returns how many such answers came in a row.
 
-        One answer proves nothing. With `absence_proven` (its nonce is burnt or its expiry has passed) three answers over
-        at least a second end it: FAILED if it was never acknowledged, else CANCELLED.
+        One answer proves nothing. With `absence_proven` (its nonce is used up or its expiry has passed) three answers
+        over at least a second end it: FAILED if it was never acknowledged, else CANCELLED. With `nonce_burnt` (the venue
+        took another action with its nonce, so it has not had this one and never will) one does.
         """
         cdef InFlightOrder o
         cdef list out = []
@@ -974,7 +975,9 @@ cdef class ClientOrderTracker:
             if o.not_found == 0:
                 o.not_found_since_ns = now
             o.not_found += 1
-            if absence_proven and o.not_found >= 3 and now - o.not_found_since_ns >= 1_000_000_000:
+            if (nonce_burnt and not o.was_created) or (
+                absence_proven and o.not_found >= 3 and now - o.not_found_since_ns >= 1_000_000_000
+            ):
                 self._apply(
                     o, S_CANCELLED if o.was_created else S_FAILED, 0, now, "proven absent: the venue does not have it", True,
                     -1, -1, None, True, out)

@@ -282,8 +282,9 @@ class Recovery:
         """Ask the venue for one order, and apply what it says.
 
         One "unknown" proves nothing (G9). The order's nonce is burnt by a `noop`: if the venue takes that, the order can
-        never execute; if it calls the nonce a duplicate, the order's action was admitted, and it is looked for among
-        the open orders too. Three answers over at least a second, and no other sign of it, end the question.
+        never execute, and has failed; if it calls the nonce a duplicate, the order's action was admitted, and it is
+        looked for among the open orders too: three answers over at least a second, and no other sign of it, end the
+        question then.
         """
         hl = self._hl
         handle = order.cloid or order.exchange_order_id
@@ -301,7 +302,7 @@ class Recovery:
             if order.cloid in resting or order.exchange_order_id in resting:
                 self._rests(order)
                 return
-        times = hl.tracker.process_order_not_found(order.client_order_id, burnt is not None)
+        times = hl.tracker.process_order_not_found(order.client_order_id, burnt is not None, burnt is True)
         if order.is_done:
             hl.tracker.resolve(order)
         elif times == 1:
