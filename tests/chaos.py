@@ -75,6 +75,8 @@ FAULTS: dict[str, dict[str, Any]] = {
     "http_503": {"channel": "orderStatus"},
     "unknown_oid": {"times": 3},
     "lag": {"ms": 1000, "blocks": 3},
+    "post_only": {"seconds": 0.5},
+    "drill": {"down_seconds": 0.3, "post_only_seconds": 0.3},
 }
 QUICK = Settings(
     post_timeout_ms=400,

@@ -29,6 +29,8 @@ ENDS = {
     "OrderFailed": S.FAILED,
     "OrderExpired": S.EXPIRED,
 }
+NEVER_LIVED = (S.FAILED, S.EXPIRED)
+RESTING = ("open", "triggered")
 Leg = dict[str, Any]
 
 
@@ -80,13 +82,13 @@ class Judge:
         return found
 
     def _at_once(self, order: InFlightOrder, legs: list[Leg], is_doubted: bool) -> str:
-        if order.state is S.FAILED and (lived := _lived(legs)):
-            return f"called failed, but the exchange has had it: {[leg['status'] for leg in lived]}"
+        if order.state in NEVER_LIVED and (lived := _lived(legs)):
+            return f"called {order.state.name}, but the exchange has had it: {[leg['status'] for leg in lived]}"
         if order.filled_amount > _filled(legs):
             return f"filled {order.filled_amount}, the exchange's {_filled(legs)}"
         told = self.told.get(order.client_order_id, [])
         ended = any(name in ENDS for name in told)
-        if ended and not is_doubted and any(leg["status"] == "open" for leg in legs):
+        if ended and not is_doubted and any(leg["status"] in RESTING for leg in legs):
             return "its end was told, nobody asks about it, and it rests at the exchange"
         return _sequence(told)
 
@@ -134,14 +136,14 @@ class Judge:
         """What is wrong with the connector's idea of an order, "" if nothing."""
         lived = _lived(legs)
         statuses = [leg["status"] for leg in legs]
-        resting = [leg for leg in legs if leg["status"] == "open"]
+        resting = [leg for leg in legs if leg["status"] in RESTING]
         if len(resting) > 1:
             return f"rests {len(resting)} times at the exchange: {statuses}"
         if order.filled_amount != _filled(legs):
             return f"filled {order.filled_amount}, the exchange's {_filled(legs)}"
-        if order.state is S.FAILED and lived:
-            return f"called failed, but the exchange had it: {statuses}"
-        if order.state not in (S.FAILED, S.EXPIRED) and not lived:
+        if order.state in NEVER_LIVED and lived:
+            return f"called {order.state.name}, but the exchange had it: {statuses}"
+        if order.state not in NEVER_LIVED and not lived:
             return f"called {order.state.name}, but the exchange never had it"
         told = self.told.get(order.client_order_id, [])
         ends = [name for name in told if name in ENDS]

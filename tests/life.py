@@ -23,7 +23,7 @@ from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.errors import HlfastError
 from hlfast.net.backoff import Backoff
 from hlfast.sim import SimExchange
-from hlfast.types import OrderParams, TradeType
+from hlfast.types import OrderParams, TradeType, Trigger
 from hlfast.venues.hyperliquid.connector import HyperliquidConnector
 
 from .chaos import FAULTS, QUICK
@@ -47,14 +47,30 @@ class Wish(NamedTuple):
     size: str
     tif: str = "Gtc"
     reduce_only: bool = False
+    expires_ms: int | None = None
+    trigger: int | None = None
+    """Waits until the mark has gone so many steps against its side."""
 
     @property
     def price(self) -> Decimal:
         return Decimal(MID + (STEP if self.side == "buy" else -STEP) * self.step)
 
     def params(self) -> OrderParams:
-        side = TradeType.BUY if self.side == "buy" else TradeType.SELL
-        return OrderParams(COIN, self.size, self.price, side, tif=self.tif, reduce_only=self.reduce_only)
+        is_buy = self.side == "buy"
+        trigger = None
+        if self.trigger is not None:
+            away = STEP * self.trigger if is_buy else -STEP * self.trigger
+            trigger = Trigger(MID + away, is_market=self.tif == "Ioc")
+        return OrderParams(
+            COIN,
+            self.size,
+            self.price,
+            TradeType.BUY if is_buy else TradeType.SELL,
+            tif="Gtc" if trigger is not None and self.tif == "Alo" else self.tif,
+            reduce_only=self.reduce_only,
+            trigger=trigger,
+            expires_after_ms=self.expires_ms,
+        )
 
 
 class Life:
@@ -148,6 +164,19 @@ class Life:
     def others_trade(self, side: str, size: str) -> None:
         """Somebody takes what rests nearer than the house."""
         self.exchange.change("take", COIN, side, size, MID + (STEP if side == "buy" else -STEP) * 2)
+
+    def mark_moves(self, step: int) -> None:
+        """Triggers go by it."""
+        self.exchange.change("set_mark", COIN, MID + STEP * step)
+
+    def restart(self) -> None:
+        """The connector's connections are closed and opened anew; it keeps what it knows."""
+
+        async def act() -> None:
+            await self.hl.disconnect()
+            await self.hl.connect()
+
+        self.time.run(act())
 
     def house_quotes(self) -> None:
         near, far = 3 * STEP, 5 * STEP

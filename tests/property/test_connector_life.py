@@ -27,6 +27,8 @@ WISHES = st.builds(
     size=st.sampled_from(SIZES),
     tif=st.sampled_from(("Gtc", "Alo", "Ioc")),
     reduce_only=st.sampled_from((False, False, False, True)),
+    expires_ms=st.sampled_from((None, None, None, 30, 300)),
+    trigger=st.sampled_from((None, None, None, None, 2, 5)),
 )
 PICK = st.integers(0, 5)
 POINTS = {kind: KINDS[kind.split()[0]].points for kind in FAULTS}
@@ -71,6 +73,14 @@ class ConnectorLife(RuleBasedStateMachine):
     @rule(side=SIDES, size=st.sampled_from(SIZES))
     def others_trade(self, side: str, size: str) -> None:
         self.life.others_trade(side, size)
+
+    @rule(step=st.sampled_from((-6, -3, 0, 3, 6)))
+    def mark_moves(self, step: int) -> None:
+        self.life.mark_moves(step)
+
+    @rule()
+    def restart(self) -> None:
+        self.life.restart()
 
     @rule()
     def house_quotes(self) -> None:
