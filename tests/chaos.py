@@ -1,6 +1,7 @@
 """Chaos: a connector trades while the local exchange breaks everything, and must still know the truth to the last decimal.
 
     python -m tests.chaos --seconds 120 --seed 7            from the project's root
+    python -m tests.chaos --seconds 3600 --virtual          an hour of it in the minutes that its work takes
 
 Rounds of a few seconds: random orders, batches, cancels and modifies, while faults of every kind are armed one after the
 other. At the end of a round the faults stop, everything is cancelled, and what the connector believes (each order's end,
@@ -33,19 +34,20 @@ if not any((ROOT / "hlfast" / f"_build{suffix}").exists() for suffix in EXTENSIO
 import hlfast
 from hlfast import clock
 from hlfast.config import Settings
-from hlfast.core import events as ev
-from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.errors import HlfastError, NotReady
 from hlfast.sim import SimExchange
-from hlfast.types import OrderParams, OrderState, TradeType
+from hlfast.types import OrderParams, TradeType
 from hlfast.venues.hyperliquid.connector import HyperliquidConnector
 
-S = OrderState
+from .judge import Judge
+from .virtual_time import VirtualTime
+
 COINS = ("BTC", "ETH")
 SIZES = {"BTC": "0.0007", "ETH": "0.012"}
-SETTLE_SECONDS = 20.0
+SETTLE_SECONDS = 75.0
+"""The venue allows 30 new connections a minute: where faults have used them up, the next one waits for its place."""
 
-# What is armed, how often in a round, with which options.
+# What is armed, with which options: a kind of `hlfast.sim.faults`, and a word that tells several of one kind apart.
 FAULTS: dict[str, dict[str, Any]] = {
     "lost_answer": {"channel": "order"},
     "lost_request": {"channel": "order"},
@@ -63,12 +65,18 @@ FAULTS: dict[str, dict[str, Any]] = {
     "half_close": {},
     "truncated": {},
     "torn": {},
+    "torn rst": {"end": "rst"},
+    "cut_short": {"channel": "order"},
+    "cut_short fin": {"channel": "batchModify", "end": "fin"},
+    "cut_short later": {"channel": "order", "end": "black_hole", "ms": 300},
     "garbage": {},
     "http_500": {"channel": "order"},
     "http_502": {"channel": "cancel"},
     "http_503": {"channel": "orderStatus"},
     "unknown_oid": {"times": 3},
     "lag": {"ms": 1000, "blocks": 3},
+    "post_only": {"seconds": 0.5},
+    "drill": {"down_seconds": 0.3, "post_only_seconds": 0.3},
 }
 QUICK = Settings(
     post_timeout_ms=400,
@@ -112,8 +120,7 @@ class Chaos:
         self.rng = random.Random(seed)
         self.report = Report(seed)
         self.round_seconds = round_seconds
-        self.orders: list[InFlightOrder] = []
-        self.history: dict[str, list[str]] = {}
+        self.judge: Judge
 
     async def run(self, seconds: float, progress: Any = None) -> Report:
         began = clock.monotonic_ns()
@@ -123,13 +130,14 @@ class Chaos:
         ):
             for coin in COINS:
                 hl.watch(coin)
-            hl.on(ev.OrderEvent, self._on_event)
+            self.judge = Judge(hl, exchange)
             await hl.wait_ready(10)
             while (elapsed := (clock.monotonic_ns() - began) / 1e9) < seconds:
                 await self._round(hl, exchange)
                 if progress is not None:
                     progress(min(1.0, elapsed / seconds), self.report)
             self.report.reconnects = hl.counters["account_connections"] - 1
+            self.report.recovered = self.judge.recovered
         self.report.seconds = round((clock.monotonic_ns() - began) / 1e9, 1)
         return self.report
 
@@ -142,18 +150,22 @@ class Chaos:
             if clock.monotonic_ns() > fault_at:
                 kind = self.rng.choice(list(FAULTS))
                 options = {**FAULTS[kind], "after": self.rng.randint(0, 10)}
-                armed.append(exchange.faults.arm(kind, user=None, **options))
+                armed.append((kind, exchange.faults.arm(kind.split()[0], user=None, **options)))
                 self.report.faults[kind] += 1
                 fault_at = clock.monotonic_ns() + self.rng.randint(150, 500) * 1_000_000
             with contextlib.suppress(NotReady):
                 self._act(hl)
             await asyncio.sleep(self.rng.uniform(0.002, 0.03))
-        for fault in armed:
-            self.report.hits[fault.kind] += fault.hits
+        for kind, fault in armed:
+            self.report.hits[kind] += fault.hits
             fault.disarm()
         await self._settle(hl)
-        self._compare(hl, exchange)
+        self.report.differences += self.judge.settled()
         self.report.rounds += 1
+        self.report.orders += len(self.judge.orders)
+        self.report.fills = len(hl.ledger["fill_keys"])
+        self.report.ends.update(order.state.name for order in self.judge.orders)
+        self.judge.forget()
 
     def _act(self, hl: HyperliquidConnector) -> None:
         rng = self.rng
@@ -162,9 +174,9 @@ class Chaos:
         try:
             if what == "order":
                 params = self._wish(hl)
-                self.orders.append(hl.buy(params) if params.side is TradeType.BUY else hl.sell(params))
+                self.judge.own(hl.buy(params) if params.side is TradeType.BUY else hl.sell(params))
             elif what == "batch":
-                self.orders.extend(hl.place([self._wish(hl) for _ in range(rng.randint(2, 5))]))
+                self.judge.own_all(hl.place([self._wish(hl) for _ in range(rng.randint(2, 5))]))
             elif what == "cancel" and live:
                 hl.cancel(rng.choice(live))
             elif what == "modify" and live:
@@ -195,13 +207,13 @@ class Chaos:
         """Faults are off: everything must come to an end by itself."""
         began = clock.monotonic_ns()
         deadline = began + int(SETTLE_SECONDS * 1e9)
-        waiting = {o.client_order_id for o in self.orders if o.unresolved}
+        waiting = {o.client_order_id for o in self.judge.orders if o.unresolved}
         while clock.monotonic_ns() < deadline:
             with contextlib.suppress(NotReady):
                 if hl.is_connected:
                     hl.entry.cancel_many([o for o in hl.orders if o.is_fillable])
             await asyncio.sleep(0.1)
-            for order in self.orders:
+            for order in self.judge.orders:
                 if order.client_order_id in waiting and not order.unresolved:
                     waiting.discard(order.client_order_id)
                     self.report.unresolved_ms.append((clock.monotonic_ns() - began) / 1e6)
@@ -213,78 +225,12 @@ class Chaos:
         with contextlib.suppress(HlfastError):
             await hl.recovery.audit()
 
-    # -- the truth --------------------------------------------------------------------------------------------------
-    def _compare(self, hl: HyperliquidConnector, exchange: SimExchange) -> None:
-        found = self.report.differences
-        record = exchange.truth(hl.account)
-        figures = hl.ledger
-        if figures["cash"] != Decimal(record["cash"]):
-            found.append(f"cash: ours {figures['cash']}, the exchange's {record['cash']}")
-        if figures["fees"].get("USDC", 0) != Decimal(record["fees"].get("USDC", "0")):
-            found.append(f"fees: ours {figures['fees']}, the exchange's {record['fees']}")
-        theirs = {coin: Decimal(p["szi"]) for coin, p in record["positions"].items()}
-        ours = {coin: p.signed_size for coin, p in hl.positions.items() if not p.is_flat}
-        if ours != theirs:
-            found.append(f"positions: ours {ours}, the exchange's {theirs}")
-        ours_fills = Counter(figures["fill_keys"])
-        theirs_fills = Counter((f["coin"], f["tid"], f["oid"], f["time"]) for f in record["fills"])
-        if ours_fills != theirs_fills:
-            found.append(f"fills: lost {theirs_fills - ours_fills}, not there {ours_fills - theirs_fills}")
-        legs: dict[str, list[dict[str, Any]]] = {}
-        for row in record["orders"]:
-            legs.setdefault(row["cloid"], []).append(row)
-        for order in self.orders:
-            text = self._judge(order, legs.get(order.cloid or "", []))
-            if text:
-                found.append(f"{order!r}: {text}")
-            self.report.ends[order.state.name] += 1
-        self.report.orders += len(self.orders)
-        self.report.fills = len(figures["fill_keys"])
-        self.orders.clear()
-        self.history.clear()
-
-    def _judge(self, order: InFlightOrder, legs: list[dict[str, Any]]) -> str:
-        """What is wrong with the connector's idea of an order, "" if nothing."""
-        filled = sum((Decimal(leg["filled"]) for leg in legs), Decimal(0))
-        lived = [leg for leg in legs if not leg["status"].endswith("Rejected")]
-        if not order.is_done:
-            return f"not ended; the exchange has {[leg['status'] for leg in legs]}"
-        if order.filled_amount != filled:
-            return f"filled {order.filled_amount}, the exchange's {filled}"
-        if order.state is S.FAILED and lived:
-            return f"called failed, but the exchange had it: {[leg['status'] for leg in lived]}"
-        if order.state is not S.FAILED and not lived and order.state is not S.EXPIRED:
-            return f"called {order.state.name}, but the exchange never had it"
-        if any(leg["status"] == "open" for leg in legs):
-            return "ended, but it rests at the exchange"
-        if order.state is S.FILLED and filled != order.amount:
-            return f"called filled at {filled} of {order.amount}"
-        told = self.history.get(order.client_order_id, [])
-        ends = [name for name in told if name in ("OrderCompleted", "OrderCancelled", "OrderFailed", "OrderExpired")]
-        if len(ends) != 1:
-            return f"ends told: {ends}"
-        if "OrderFilled" in told and told.index("OrderCreated") > told.index("OrderFilled"):
-            return f"filled before created: {told}"
-        if told and told[-1] != ends[0] and not any(name == "late" for name in told):
-            after = told[told.index(ends[0]) + 1 :]
-            if any(name in ("OrderCreated", "OrderModified") for name in after):
-                return f"told after its end: {told}"
-        return ""
-
-    def _on_event(self, event: Any) -> None:
-        if isinstance(event, ev.OrderStateChanged) or event.order.is_external:
-            return
-        told = self.history.setdefault(event.client_order_id, [])
-        told.append(type(event).__name__)
-        if isinstance(event, ev.OrderFilled) and event.is_late:
-            told.append("late")
-        self.report.recovered += event.recovered
-
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="how long (default 60)")
     parser.add_argument("--seed", type=int, default=1, help="of faults, orders and the exchange (default 1)")
+    parser.add_argument("--virtual", action="store_true", help="in made time (tests/virtual_time.py)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
@@ -298,7 +244,12 @@ def main() -> int:
             flush=True,
         )
 
-    report = hlfast.run(Chaos(options.seed).run(options.seconds, progress))
+    work = Chaos(options.seed).run(options.seconds, progress)
+    if options.virtual:
+        with VirtualTime(options.seed) as time:
+            report = time.run(work)
+    else:
+        report = hlfast.run(work)
     print(file=sys.stderr)
     if options.json:
         print(json.dumps(report.as_json(), indent=1))

@@ -74,6 +74,8 @@ cdef class InFlightOrder:
     cdef bint cancel_refused                 # the last cancel was refused, and nothing else is known yet
     # a modify: the venue cancels the order and places another under the same cloid (its newest leg)
     cdef readonly bint modify_pending        # sent, and its outcome is not known
+    cdef readonly bint modify_doubted        # ... and its answer may never come: the venue is to be asked
+    cdef readonly int64_t modify_nonce       # of its action; 0: not known
     cdef int64_t leg_lots                    # size of the newest leg; 0: never modified
     cdef int64_t leg_filled                  # how much of that leg is filled
     cdef int64_t new_px_e8                   # what the pending modify asks for

@@ -32,6 +32,8 @@ class InFlightOrder:
     unresolved: bool
     query_due: bool
     modify_pending: bool
+    modify_doubted: bool
+    modify_nonce: int
     was_created: bool
     filled_lots: int
     reason: str

@@ -301,6 +301,8 @@ cdef class InFlightOrder:
         copy.end_time_ms = self.end_time_ms
         copy.effective_lots = self.effective_lots
         copy.modify_pending = self.modify_pending
+        copy.modify_doubted = self.modify_doubted
+        copy.modify_nonce = self.modify_nonce
         copy.leg_lots = self.leg_lots
         copy.leg_filled = self.leg_filled
         copy.end_emitted = self.end_emitted

@@ -497,7 +497,7 @@ cdef class ClientOrderTracker:
         """The pending modify took effect: the order rests under a new id, with a new price and size."""
         cdef OrderModified event
         cdef int64_t old_px = o.px_e8, old_lots = o.lots
-        o.modify_pending = False
+        o.modify_pending = o.modify_doubted = False
         o.leg_cancelled = False
         self._bind_oid(o, oid)
         o.px_e8 = o.new_px_e8
@@ -549,7 +549,7 @@ cdef class ClientOrderTracker:
             return 0
         o.end_emitted = True
         o.unresolved = False
-        o.modify_pending = False
+        o.modify_pending = o.modify_doubted = False
         if o.held >= 0:
             o.held = -1
             self._held.pop(o.client_order_id, None)
@@ -827,6 +827,7 @@ cdef class ClientOrderTracker:
         try:
             if not order.end_emitted:
                 order.unresolved = True
+                order.modify_doubted = order.modify_pending
                 self._ask(order)
         finally:
             self._leave()
@@ -846,9 +847,9 @@ cdef class ClientOrderTracker:
         try:
             order.unresolved = False
             order.query_due = False
-            if order.modify_pending and order.leg_cancelled:
+            if order.modify_doubted and order.leg_cancelled:
                 # The venue has been asked and shows no newer leg: the cancel was the order's end.
-                order.modify_pending = False
+                order.modify_pending = order.modify_doubted = False
                 order.leg_cancelled = False
                 self._apply(
                     order, S_CANCELLED, order.leg_cancel_ms, _now_ns(), "", True, order.leg_cancel_lots, order.leg_cancel_orig,
@@ -899,13 +900,15 @@ cdef class ClientOrderTracker:
             self._leave()
         self._drain()
 
-    def request_modify(self, InFlightOrder order not None, int64_t px_e8, int64_t leg_lots):
+    def request_modify(self, InFlightOrder order not None, int64_t px_e8, int64_t leg_lots, int64_t nonce=0):
         """A modify is about to leave, into a leg of `leg_lots` at `px_e8`. False if the order does not rest."""
         self._enter()
         try:
             if not order.is_fillable or order.modify_pending:
                 return False
             order.modify_pending = True
+            order.modify_doubted = False
+            order.modify_nonce = nonce
             order.leg_cancelled = False
             order.new_px_e8 = px_e8
             order.new_leg_lots = leg_lots
@@ -939,7 +942,7 @@ cdef class ClientOrderTracker:
             gone = order.leg_cancelled or old_is_gone
             if not order.leg_cancelled:
                 order.leg_cancel_ms, order.leg_cancel_lots, order.leg_cancel_orig = 0, -1, -1
-            order.modify_pending = False
+            order.modify_pending = order.modify_doubted = False
             order.leg_cancelled = False
             if not order.end_emitted:
                 self._ask(order)
@@ -956,11 +959,12 @@ cdef class ClientOrderTracker:
             self._leave()
         self._drain()
 
-    def process_order_not_found(self, client_order_id, bint absence_proven=False):
+    def process_order_not_found(self, client_order_id, bint absence_proven=False, bint nonce_burnt=False):
         """The venue answered that it does not know the order; returns how many such answers came in a row.
 
-        One answer proves nothing. With `absence_proven` (its nonce is burnt or its expiry has passed) three answers over
-        at least a second end it: FAILED if it was never acknowledged, else CANCELLED.
+        One answer proves nothing. With `absence_proven` (its nonce is used up or its expiry has passed) three answers
+        over at least a second end it: FAILED if it was never acknowledged, else CANCELLED. With `nonce_burnt` (the venue
+        took another action with its nonce, so it has not had this one and never will) one does.
         """
         cdef InFlightOrder o
         cdef list out = []
@@ -973,7 +977,9 @@ cdef class ClientOrderTracker:
             if o.not_found == 0:
                 o.not_found_since_ns = now
             o.not_found += 1
-            if absence_proven and o.not_found >= 3 and now - o.not_found_since_ns >= 1_000_000_000:
+            if (nonce_burnt and not o.was_created) or (
+                absence_proven and o.not_found >= 3 and now - o.not_found_since_ns >= 1_000_000_000
+            ):
                 self._apply(
                     o, S_CANCELLED if o.was_created else S_FAILED, 0, now, "proven absent: the venue does not have it", True,
                     -1, -1, None, True, out)

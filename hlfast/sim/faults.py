@@ -7,9 +7,10 @@
     assert lost.hits == 1
     exchange.faults.assert_all_hit()
 
-A message passes up to four points: `request` (read and verified, not executed), `answer` (to a request, executed),
-`frame` (of a stream), `connect` (a WebSocket handshake); `fills` and `block` are points of a block. Each fault has its points; the first armed one that fits takes
-the message and either lets it go on or does not. To add a kind: a function and a line in KINDS.
+A message passes up to five points: `arrival` (a WebSocket message's bytes are there, and not read), `request` (read and
+verified, not executed), `answer` (to a request, executed), `frame` (of a stream), `connect` (a WebSocket handshake);
+`fills` and `block` are points of a block. Each fault has its points; the first armed one that fits takes the message and
+either lets it go on or does not. To add a kind: a function and a line in KINDS.
 
 What must hold: draws come from the exchange's seed and the fault's number alone, so a run repeats; a fault counts its
 hits, and `assert_all_hit` fails for one that never hit. Delays are in ms of the exchange's time.
@@ -27,7 +28,8 @@ from hlfast.errors import ConfigError
 from hlfast.sim.links import Link
 from hlfast.sim.pace import Pace
 
-REQUEST, ANSWER, FRAME, CONNECT, FILLS, BLOCK = "request", "answer", "frame", "connect", "fills", "block"
+ARRIVAL, REQUEST, ANSWER, FRAME = "arrival", "request", "answer", "frame"
+CONNECT, FILLS, BLOCK = "connect", "fills", "block"
 OUT = (ANSWER, FRAME)
 ANYWHERE = (REQUEST, ANSWER, FRAME, CONNECT)
 HTML_502 = (
@@ -44,6 +46,7 @@ class Control(Protocol):
     def open_post_only(self, seconds: float) -> None: ...
     def start_drill(self, down_seconds: float, post_only_seconds: float) -> int: ...
     def skew_block(self, offset_ms: int) -> None: ...
+    def look_at_bytes(self) -> None: ...
 
 
 @dataclass
@@ -60,6 +63,8 @@ class Message:
     replace: Callable[[str], object] = lambda text: None
     answer: Callable[[Any], object] = lambda value: None
     refuse: Callable[[int, str], object] | None = None
+    half: Callable[[], object] = lambda: None
+    """At `arrival`: lets the first half of the bytes through, and keeps the rest."""
 
 
 Where: TypeAlias = str | Callable[[Message], bool]
@@ -222,6 +227,8 @@ class Faults:
             raise ConfigError(f"times must be >= 1 and after >= 0, got {times!r} and {after!r}")
         for name, value in options.items():
             wanted = found.options[name]
+            if name == "end" and value not in ENDS:
+                raise ConfigError(f"{kind}: end is {' or '.join(ENDS)}, got {value!r}")
             if isinstance(wanted, int | float) and (isinstance(value, bool) or not isinstance(value, int | float)):
                 raise ConfigError(f"{kind}: {name} must be a number, got {value!r}")
         if times is None and probability is None:
@@ -241,6 +248,8 @@ class Faults:
         )
         self.armed.append(fault)
         self._all.append(fault)
+        if ARRIVAL in fault.points:
+            self._control.look_at_bytes()
         return fault
 
     def take_off(self, fault: Fault) -> None:
@@ -366,6 +375,26 @@ def truncated(fault: Fault, message: Message, control: Control) -> None:
 
 def torn(fault: Fault, message: Message, control: Control) -> None:
     message.link.tear(message.text().encode())
+    end(fault, message, control)
+
+
+def cut_short(fault: Fault, message: Message, control: Control) -> None:
+    message.half()
+    message.link.stop_reading()
+    end(fault, message, control)
+
+
+def end(fault: Fault, message: Message, control: Control) -> None:
+    """Of a connection on which half a message has passed. After a black hole the rest comes, as TCP sends it again."""
+    ENDS[fault.options["end"]](fault, message, control)
+
+
+def silence(fault: Fault, message: Message, control: Control) -> None:
+    message.link.is_muted = True
+    _for_a_while(fault, message, control)
+
+
+ENDS: dict[str, Effect] = {"rst": rst, "fin": fin, "black_hole": silence}
 
 
 def garbage(fault: Fault, message: Message, control: Control) -> None:
@@ -440,7 +469,19 @@ KINDS: dict[str, Kind] = {
     "fin": Kind(fin, ANYWHERE, "closed without a close frame: before executing, instead of an answer or a frame"),
     "half_close": Kind(half_close, ANYWHERE[:3], "FIN from the exchange, which still reads and executes", ("ws",)),
     "truncated": Kind(truncated, OUT, "a whole frame whose text ends in the middle"),
-    "torn": Kind(torn, OUT, "the stream ends (FIN) in the middle of a frame or body"),
+    "torn": Kind(
+        torn,
+        OUT,
+        "the stream ends in the middle of a frame or body, with `end`: fin, rst or black_hole (for `ms`)",
+        options={"end": "fin", "ms": 0},
+    ),
+    "cut_short": Kind(
+        cut_short,
+        (ARRIVAL,),
+        "half of a message arrives and is not executed; then `end`: rst, fin or black_hole (the rest after `ms`)",
+        ("ws",),
+        {"end": "rst", "ms": 0},
+    ),
     "garbage": Kind(
         garbage, OUT, "something else instead of the message: `text`, or seeded nonsense", options={"text": None}
     ),

@@ -96,7 +96,7 @@ class Link:
         """FIN, and yet what comes in is still read and executed."""
 
     def tear(self, frame: bytes) -> None:
-        """The first half of a message, then FIN."""
+        """The first half of a message."""
 
     def stop_reading(self) -> None:
         """Let the peer's bytes pile up in its socket."""
@@ -143,7 +143,6 @@ class SocketLink(Link):
         self._flush()
         if self._transport is not None and not self._transport.is_closing() and not self.is_muted:
             self._transport.write(self._torn(frame))
-        self.finish()
 
     def _torn(self, frame: bytes) -> bytes:
         return frame[: len(frame) // 2]
@@ -169,6 +168,14 @@ class Connection(SocketLink):
         self._socket = websocket
         self._waiting: list[bytes] = []
         self._flushing = False
+        self._gate: Gate | None = None
+
+    def look(self, takes: Callable[[str, Callable[[], None]], bool]) -> None:
+        """From now on `takes(text, half)` sees each message of the client before it is read, and may take it away."""
+        transport = self._transport
+        if self._gate is None and transport is not None and not transport.is_closing():
+            self._gate = Gate(transport.get_protocol(), takes)
+            transport.set_protocol(self._gate)
 
     def _put(self, frame: bytes) -> bool:
         if self.is_dead or self._socket.closed:
@@ -217,6 +224,69 @@ class Connection(SocketLink):
         self.reading.set()
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
+            if self._gate is not None:
+                self._gate.release()
+
+
+class Gate(asyncio.Protocol):
+    """Between a socket and its reader: passes bytes on message by message, or half of one and the rest when released."""
+
+    def __init__(self, reader: Any, takes: Callable[[str, Callable[[], None]], bool]) -> None:
+        self._reader, self._takes = reader, takes
+        self._kept = b""
+        self._is_shut = False
+
+    def data_received(self, data: bytes) -> None:
+        self._kept += data
+        while not self._is_shut and (size := message_size(self._kept)):
+            message, self._kept = self._kept[:size], self._kept[size:]
+            if not self._takes(text_of(message), lambda message=message: self._halve(message)):  # type: ignore[misc]
+                self._reader.data_received(message)
+
+    def _halve(self, message: bytes) -> None:
+        half = len(message) // 2
+        self._reader.data_received(message[:half])
+        self._kept = message[half:] + self._kept
+        self._is_shut = True
+
+    def release(self) -> None:
+        """What was kept back goes on as it is."""
+        if self._is_shut:
+            self._is_shut = False
+            kept, self._kept = self._kept, b""
+            self._reader.data_received(kept)
+
+    def eof_received(self) -> bool | None:
+        still_open: bool | None = self._reader.eof_received()
+        return still_open
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._reader.connection_lost(error)
+
+    def pause_writing(self) -> None:
+        self._reader.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._reader.resume_writing()
+
+
+def message_size(data: bytes) -> int:
+    """Bytes of the masked frame at the beginning of `data`; 0 if it is not all there."""
+    if len(data) < 6:
+        return 0
+    length, head = data[1] & 0x7F, 6
+    if length >= 126:
+        head += 2 if length == 126 else 8
+        length = int.from_bytes(data[2 : head - 4], "big")
+    return head + length if len(data) >= head + length else 0
+
+
+def text_of(message: bytes) -> str:
+    """What a masked frame says."""
+    short = message[1] & 0x7F
+    head = 6 if short < 126 else 8 if short == 126 else 14
+    mask, body = message[head - 4 : head], message[head:]
+    return bytes(byte ^ mask[i % 4] for i, byte in enumerate(body)).decode(errors="replace")
 
 
 def header(length: int) -> bytes:
@@ -295,7 +365,6 @@ class Pipe(Link):
 
     def tear(self, frame: bytes) -> None:
         self._put(frame[: len(frame) // 2])
-        self.finish()
 
     def close(self, code: int, reason: bytes) -> None:
         self.ended = self.ended or f"closed {code}"

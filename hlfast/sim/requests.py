@@ -188,6 +188,18 @@ class Requests:
                 return
         self.call(link, kind, payload, post_id)
 
+    def about(self, frame: str) -> tuple[str, str | None]:
+        """What a message asks for, and for whom, before it is read: ("", None) if it makes no sense."""
+        try:
+            message = orjson.loads(frame)
+            if message["method"] != "post":
+                return message["method"], None
+            kind, payload = message["request"]["type"], message["request"]["payload"]
+            user = self._acting(verify(payload)) if kind == ACTION else payload.get("user")
+            return name_of(kind, payload), user and user.lower()
+        except (ValueError, KeyError, TypeError, AttributeError, Malformed):
+            return "", None
+
     # -- calls -----------------------------------------------------------------------------------------------------
 
     def call(self, link: Link, kind: str, body: Any, post_id: int | None = None) -> None:

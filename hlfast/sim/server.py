@@ -28,7 +28,7 @@ from hlfast.sim.admin import ADMIN, read_json
 from hlfast.sim.block import Block
 from hlfast.sim.exchange import Exchange
 from hlfast.sim.explain import explain
-from hlfast.sim.faults import BLOCK, CONNECT, FILLS, UPGRADING, Faults, Message
+from hlfast.sim.faults import ARRIVAL, BLOCK, CONNECT, FILLS, UPGRADING, Faults, Message
 from hlfast.sim.info import Info
 from hlfast.sim.links import MAX_BACKLOG, Connection, HttpLink, Link, Pipe
 from hlfast.sim.listener import Listener, loopback_host
@@ -346,6 +346,21 @@ class SimExchange:
         self._log(f"upgrade: down for {down_seconds:g} s, then post-only for {post_only_seconds:g} s")
         return self._reset_all()
 
+    def look_at_bytes(self) -> None:
+        """A fault is armed that takes messages before they are read."""
+        for link in self._hub.connections:
+            if isinstance(link, Connection):
+                self._look_at(link)
+
+    def _look_at(self, link: Connection) -> None:
+        def takes(text: str, half: Callable[[], None]) -> bool:
+            if not any(ARRIVAL in fault.points for fault in self.faults.armed):
+                return False
+            channel, user = self._requests.about(text)
+            return self.faults.apply(Message(ARRIVAL, "ws", channel, user, link, lambda: text, _nothing, half=half))
+
+        link.look(takes)
+
     def skew_block(self, offset_ms: int) -> None:
         """The next block's time is off by this much."""
         self._skew_ms = offset_ms
@@ -520,6 +535,8 @@ class SimExchange:
         link = Connection(next(self._numbers), ip, self.pace.now_ms, request.transport, websocket)
         link.max_backlog = self._max_backlog
         self._hub.add(link)
+        if any(ARRIVAL in fault.points for fault in self.faults.armed):
+            self._look_at(link)
         if self._greeting:
             link.write(GREETING)
         try:

@@ -245,6 +245,56 @@ async def test_a_torn_frame_promises_more_than_comes(floor: Floor) -> None:
     writer.close()
 
 
+async def test_a_torn_frame_may_end_with_a_reset_or_with_silence(floor: Floor) -> None:
+    client = await greeted(floor)
+    fault = floor.exchange.faults.arm("torn", channel="pong", end="black_hole", ms=100)
+    await client.send({"method": "ping"})
+    assert await is_quiet(client) and fault.hits == 1
+    reader, writer = await asyncio.open_connection("127.0.0.1", floor.exchange.port)
+    writer.write(UPGRADE)
+    await reader.readuntil(b"established.")
+    floor.exchange.faults.arm("torn", channel="pong", end="rst")
+    writer.write(PING)
+    with pytest.raises(ConnectionResetError):
+        await asyncio.wait_for(reader.read(), 3)
+    writer.close()
+
+
+@pytest.mark.parametrize("end", ["rst", "fin"])
+async def test_a_request_that_is_cut_short_is_not_executed(floor: Floor, end: str) -> None:
+    """Mid-write: half of the frame is there, and then the connection ends."""
+    client, other = await greeted(floor), await greeted(floor, BOB)
+    fault = floor.exchange.faults.arm("cut_short", channel="order", user=client.address, end=end)
+    await other.place(wire(ETH, "buy", "2000", "1"))
+    await client.send({"method": "ping"})
+    assert await client.until("pong") is None and not fault.hits, "the ping is another message, the order another's"
+    await send_post(client, 1, resting())
+    assert await ended(client) in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+    await asyncio.sleep(0.05)
+    assert fault.hits == 1 and not orders(floor, client)
+
+
+async def test_the_rest_of_a_request_that_is_cut_short_by_a_black_hole_comes_later(floor: Floor) -> None:
+    """As TCP sends it again: until then nothing is executed and nothing said, and what was sent behind it waits too."""
+    client = await greeted(floor)
+    floor.exchange.faults.arm("cut_short", channel="order", end="black_hole", ms=250)
+    await send_post(client, 1, resting())
+    await client.send({"method": "ping"})
+    assert await is_quiet(client) and not orders(floor, client)
+    assert await client.until("pong") is None
+    assert (await client.until("post"))["id"] == 1 and len(orders(floor, client)) == 1
+
+
+async def test_a_fault_that_takes_bytes_hits_connections_that_are_made_later(floor: Floor) -> None:
+    fault = floor.exchange.faults.arm("cut_short", channel="orderStatus", user=ALICE.address)
+    client = await greeted(floor)
+    await client.send("no JSON")
+    assert "Error parsing" in await client.until("error")
+    await send_info(client, 1, "orderStatus", user=client.address, oid=1)
+    assert await ended(client) in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+    assert fault.hits == 1
+
+
 async def test_truncated_and_garbage_are_whole_frames_with_another_text(floor: Floor) -> None:
     client = await greeted(floor)
     faults = floor.exchange.faults
@@ -485,6 +535,7 @@ BAD_ARMS: list[tuple[str, dict[str, Any], str]] = [
     ("late", {"ms": "soon"}, "ms must be a number"),
     ("rst", {"probability": 1.5}, "probability must be"),
     ("rst", {"times": 0}, "times must be"),
+    ("torn", {"end": "soon"}, "end is rst or fin or black_hole"),
 ]
 
 

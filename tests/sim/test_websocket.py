@@ -490,6 +490,20 @@ async def test_a_cut_in_flight_loses_the_answer_and_not_the_order(open_floor: An
     assert orders[0]["limitPx"] == "3000.0"
 
 
+async def test_a_cut_while_the_last_one_ends_keeps_the_port(floor: Floor) -> None:
+    """Given a cut that is just ending, a further one at any turn of the loop ends it too, and the port comes back."""
+    for turns in range(6):
+        await floor.exchange.cut(refuse_seconds=30)
+        await floor.exchange.cut()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await floor.exchange.cut(refuse_seconds=0.02)
+    await asyncio.sleep(0.1)
+    client = await floor.connected()
+    await client.send({"method": "ping"})
+    assert await client.until("pong") is None
+
+
 async def test_a_second_cut_takes_the_place_of_the_first_and_stop_ends_it(floor: Floor) -> None:
     await floor.exchange.cut(refuse_seconds=30)
     await floor.exchange.cut(refuse_seconds=0.05)

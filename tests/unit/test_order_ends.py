@@ -354,6 +354,17 @@ def test_absence_is_proven_by_three_answers_over_a_second_and_nothing_less(Desk,
     assert desk.tracker.process_order_not_found("hl-1", True) == 0 == desk.tracker.process_order_not_found("x", True)
 
 
+def test_a_burnt_nonce_is_the_proof_by_itself_unless_the_venue_has_had_the_order(Desk, at):
+    """G9: what took its nonce shows that it never came, and never will."""
+    desk = Desk()
+    o, had = desk.order(), desk.order()
+    desk.tracker.acknowledge(had, Desk.OID)
+    desk.tracker.process_order_not_found(o.client_order_id, True, True)
+    desk.tracker.process_order_not_found(had.client_order_id, True, True)
+    assert o.state is S.FAILED and "absent" in o.reason and desk.log[-1].recovered
+    assert had.state is S.OPEN, "a contradiction: asked again"
+
+
 def test_unknown_answers_without_proof_never_end_an_order(Desk, at):
     """L25, L28, G9: one negative answer proves nothing, nor do a hundred."""
     desk = Desk()

@@ -826,7 +826,7 @@ cdef class OrderEntry:
             self._close_request(request)
             raise NotReady("the connection was gone before the modify was sent; nothing was sent and nothing is queued")
         self.limits.spend("modify", 1, _budget_ms(), 1)
-        return bool(self.tracker.request_modify(order, px, leg))
+        return bool(self.tracker.request_modify(order, px, leg, nonce))
 
     # -- cancelling -------------------------------------------------------------------------------------------------
     cdef InFlightOrder _order_of(self, object given):

@@ -72,6 +72,7 @@ class Recovery:
         self._audited_ms = 0
         self._burnt_nonces: set[int] = set()
         self._questions: dict[str, tuple[int, int]] = {}
+        self._shown_as_was: dict[str, tuple[int, int, int]] = {}
         self._asking = False
         self._fills_read = (0, 0)
         self._transfers_seen: set[tuple[int, str, str]] = set()
@@ -128,13 +129,12 @@ class Recovery:
         return left[:ASKED_AT_ONCE]
 
     def _rests(self, order: InFlightOrder) -> None:
-        """The venue shows the order live: a cancel or modify whose outcome was not known has not taken effect."""
+        """The venue shows the order live: a cancel whose outcome was not known has not taken effect."""
         tracker = self._hl.tracker
         if order.unresolved and order.state is OrderState.PENDING_CANCEL:
             tracker.cancel_refused(order, "the venue shows the order live after the cancel had no known outcome")
-        if order.unresolved and order.modify_pending:
-            tracker.modify_refused(order, "the venue shows the order as it was; the modify had no known outcome")
-        tracker.resolve(order)
+        if not order.modify_doubted:  # else it stays among those that are asked about: the modify may be on its way
+            tracker.resolve(order)
 
     async def _apply_policy_for_foreign_orders(self) -> None:
         """What to do about resting orders that were not placed here: `Settings.foreign_orders`."""
@@ -267,6 +267,7 @@ class Recovery:
         due = self._hl.tracker.orders_to_ask_about
         for gone in self._questions.keys() - {order.client_order_id for order in due}:
             del self._questions[gone]
+            self._shown_as_was.pop(gone, None)
         if self._asking or not due:
             return
         chosen: list[InFlightOrder] = []
@@ -294,8 +295,9 @@ class Recovery:
         """Ask the venue for one order, and apply what it says.
 
         One "unknown" proves nothing (G9). The order's nonce is burnt by a `noop`: if the venue takes that, the order can
-        never execute; if it calls the nonce a duplicate, the order's action was admitted, and it is looked for among
-        the open orders too. Three answers over at least a second, and no other sign of it, end the question.
+        never execute, and has failed; if it calls the nonce a duplicate, the order's action was admitted, and it is
+        looked for among the open orders too: three answers over at least a second, and no other sign of it, end the
+        question then.
         """
         hl = self._hl
         handle = order.cloid or order.exchange_order_id
@@ -313,7 +315,7 @@ class Recovery:
             if order.cloid in resting or order.exchange_order_id in resting:
                 self._rests(order)
                 return
-        times = hl.tracker.process_order_not_found(order.client_order_id, burnt is not None)
+        times = hl.tracker.process_order_not_found(order.client_order_id, burnt is not None, burnt is True)
         if order.is_done:
             hl.tracker.resolve(order)
         elif times == 1:
@@ -324,6 +326,13 @@ class Recovery:
 
     async def _apply_answer(self, order: InFlightOrder, found: dict[str, Any]) -> None:
         hl = self._hl
+        leg = order.exchange_order_id
+        if leg and leg != found["order"]["oid"] and found["status"].endswith("Rejected"):
+            # A new leg that the venue refused says nothing of the one before, which a modify cancels first.
+            answer = await hl.info.order_status(hl.account, leg)
+            if answer.get("status") != "order":
+                return
+            found = answer["order"]
         before = order.state
         since = order.created_ns // 1_000_000 - OVERLAP_MS
         read_ns, read_since = self._fills_read
@@ -335,9 +344,31 @@ class Recovery:
         if order.state is not before:
             self.recovered_orders += 1
         if found["status"] in ("open", "triggered") and found["order"]["oid"] == order.exchange_order_id:
+            if order.modify_doubted:
+                await self._settle_modify(order)
             self._rests(order)
         else:
             hl.tracker.resolve(order)
+
+    async def _settle_modify(self, order: InFlightOrder) -> None:
+        """The venue shows the order as it was before a modify whose outcome is not known: that may be still to come.
+
+        As for an order (G9): its nonce is burnt. If that was used, the modify was refused, or its effect is not shown
+        yet, and three answers over at least a second end the question.
+        """
+        nonce = order.modify_nonce
+        burnt = await self.burn(nonce) if nonce else False
+        if burnt is None or not order.modify_doubted:
+            return
+        if not burnt:
+            now_ns = clock.monotonic_ns()
+            of, times, since_ns = self._shown_as_was.get(order.client_order_id, (nonce, 0, now_ns))
+            if of != nonce:
+                times, since_ns = 0, now_ns
+            self._shown_as_was[order.client_order_id] = (nonce, times + 1, since_ns)
+            if times < 2 or now_ns - since_ns < 1_000_000_000:
+                return
+        self._hl.tracker.modify_refused(order, "the venue shows the order as it was; the modify had no known outcome")
 
     async def _burnt(self, order: InFlightOrder) -> bool | None:
         """As `burn`, of what was sent for the order. An order of others is never burnt: only the venue's word is left."""
