@@ -35,6 +35,7 @@ MODULES = [
     "hlfast.venues.hyperliquid.wire",
     "hlfast.venues.hyperliquid.limits",
     "hlfast.venues.hyperliquid.nonce",
+    "hlfast.venues.hyperliquid.secp256k1",
     "hlfast.venues.hyperliquid.sign",
     "hlfast.venues.hyperliquid.scan",
     "hlfast.venues.hyperliquid.order_entry",

@@ -8,9 +8,10 @@ The key lives in one C buffer, locked into memory where the system allows it, le
 `close()`. It is not in `repr`, cannot be pickled or copied, and is in no error text.
 """
 
-from libc.stdint cimport int64_t, uint64_t, uintptr_t
-from libc.stdlib cimport free, malloc
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
+
+from hlfast.venues.hyperliquid cimport secp256k1
 
 from hlfast.errors import BuildMismatch, ConfigError
 from hlfast.venues.hyperliquid.wire import encode_action
@@ -106,13 +107,6 @@ cdef extern from *:
         munlock(page, 4096);
         munmap(page, 4096);
     }
-
-    typedef int (*hlfast_sign_fn)(const void *ctx, void *sig, const unsigned char *msg, const unsigned char *key,
-                                  const void *noncefp, const void *ndata);
-    typedef int (*hlfast_serialize_fn)(const void *ctx, unsigned char *out64, int *recid, const void *sig);
-    typedef int (*hlfast_verify_fn)(const void *ctx, const unsigned char *key);
-    typedef int (*hlfast_create_fn)(const void *ctx, void *pubkey, const unsigned char *key);
-    typedef int (*hlfast_pubser_fn)(const void *ctx, unsigned char *out, size_t *len, const void *pubkey, unsigned flags);
     """
     ctypedef struct hlfast_sponge:
         uint64_t s[25]
@@ -122,11 +116,6 @@ cdef extern from *:
     void hlfast_wipe(void* p, size_t n) noexcept nogil
     unsigned char* hlfast_key_page() noexcept nogil
     void hlfast_key_free(unsigned char* page) noexcept nogil
-    ctypedef int (*hlfast_sign_fn)(const void*, void*, const unsigned char*, const unsigned char*, const void*, const void*) noexcept nogil
-    ctypedef int (*hlfast_serialize_fn)(const void*, unsigned char*, int*, const void*) noexcept nogil
-    ctypedef int (*hlfast_verify_fn)(const void*, const unsigned char*) noexcept nogil
-    ctypedef int (*hlfast_create_fn)(const void*, void*, const unsigned char*) noexcept nogil
-    ctypedef int (*hlfast_pubser_fn)(const void*, unsigned char*, size_t*, const void*, unsigned int) noexcept nogil
 
 
 cdef int keccak256_into(const unsigned char* data, size_t size, unsigned char* out32) noexcept nogil:
@@ -143,36 +132,6 @@ def keccak256(data):
     cdef unsigned char out[32]
     keccak256_into(<const unsigned char*><char*>held, len(held), out)
     return out[:32]
-
-
-# -- libsecp256k1 through coincurve's cffi module ---------------------------------------------------------------------
-cdef hlfast_sign_fn _sign = NULL
-cdef hlfast_serialize_fn _serialize = NULL
-cdef hlfast_verify_fn _verify = NULL
-cdef hlfast_create_fn _create = NULL
-cdef hlfast_pubser_fn _pubser = NULL
-cdef const void* _ctx = NULL
-_alive = []  # keeps the cffi module and the context from going away
-
-
-def _bind():
-    global _sign, _serialize, _verify, _create, _pubser, _ctx
-    try:
-        from coincurve._libsecp256k1 import ffi, lib
-        from coincurve.context import GLOBAL_CONTEXT
-    except ImportError as error:
-        raise BuildMismatch(f"coincurve cannot be used ({error}); install coincurve>=20,<22") from error
-
-    def address(name):
-        return int(ffi.cast("uintptr_t", ffi.addressof(lib, name)))
-
-    _sign = <hlfast_sign_fn><uintptr_t>address("secp256k1_ecdsa_sign_recoverable")
-    _serialize = <hlfast_serialize_fn><uintptr_t>address("secp256k1_ecdsa_recoverable_signature_serialize_compact")
-    _verify = <hlfast_verify_fn><uintptr_t>address("secp256k1_ec_seckey_verify")
-    _create = <hlfast_create_fn><uintptr_t>address("secp256k1_ec_pubkey_create")
-    _pubser = <hlfast_pubser_fn><uintptr_t>address("secp256k1_ec_pubkey_serialize")
-    _ctx = <const void*><uintptr_t>int(ffi.cast("uintptr_t", GLOBAL_CONTEXT.ctx))
-    _alive.extend((ffi, lib, GLOBAL_CONTEXT))
 
 
 # -- the phantom agent: all but the connection id is constant ---------------------------------------------------------
@@ -344,9 +303,9 @@ cdef class Signer:
             raise MemoryError("no memory page for the key")
         memcpy(self._key, <char*>raw, 32)
         hlfast_wipe(<void*><char*>raw, 32) if not isinstance(key, bytes) else None
-        if not _verify(_ctx, self._key) or not _create(_ctx, pub, self._key):
+        if not secp256k1.seckey_verify(secp256k1.ctx, self._key) or not secp256k1.pubkey_create(secp256k1.ctx, pub, self._key):
             raise ConfigError("this is not a private key of secp256k1: it must be above 0 and below the group order")
-        _pubser(_ctx, ser, &n, pub, 2)  # uncompressed
+        secp256k1.pubkey_serialize(secp256k1.ctx, ser, &n, pub, secp256k1.UNCOMPRESSED)
         keccak256_into(ser + 1, 64, hashed)
         self.address = "0x" + (<bytes>hashed[12:32]).hex()
         self.allow = None if allow is None else frozenset(allow)
@@ -384,9 +343,9 @@ cdef class Signer:
         """1 on success, 0 if the signer is closed or libsecp256k1 refuses."""
         cdef unsigned char signature[65]
         cdef int recid = 0
-        if self._key == NULL or not _sign(_ctx, signature, digest32, self._key, NULL, NULL):
+        if self._key == NULL or not secp256k1.sign_recoverable(secp256k1.ctx, signature, digest32, self._key, NULL, NULL):
             return 0
-        _serialize(_ctx, out65, &recid, signature)
+        secp256k1.serialize_compact(secp256k1.ctx, out65, &recid, signature)
         out65[64] = <unsigned char>recid
         return 1
 
@@ -466,6 +425,5 @@ def _self_test():
         )
 
 
-_bind()
 _prepare()
 _self_test()
