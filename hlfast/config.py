@@ -139,6 +139,8 @@ class Settings:
     """A handler that raised: "report" it as an event, or also "stop" (cancel everything and refuse new orders)."""
     risk: RiskLimits = field(default_factory=lambda: RiskLimits())
     """What every order is checked against before it is tracked."""
+    nonce_pool: int = 0
+    """Nonces to keep prepared for the connector's own signer; 0: sign by RFC 6979. Read docs/prepared_nonces.md first."""
     client_order_id_prefix: str = "hl"
     fast_cancel: bool = True
 
