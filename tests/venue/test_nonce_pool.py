@@ -257,7 +257,7 @@ def test_a_step_of_the_clocks_empties_the_pool(make):
     # Given a full pool, when the wall clock steps against the monotonic one (here: both are frozen at one time),
     signer = make(256)
     pool = signer.pool
-    before = {raw_r for raw_r in triples(pool)} if DEBUG else set()
+    before = set(triples(pool)) if DEBUG else set()
     try:
         clock.set_virtual(1_700_000_000 * 10**9)
         made = [signer.sign_l1_action(ORDER, nonce) for nonce in range(300)]
@@ -315,6 +315,16 @@ def test_without_a_pool_nothing_is_prepared():
 # -- life ---------------------------------------------------------------------------------------------------------------
 def mappings() -> int:
     return len(Path("/proc/self/maps").read_text().splitlines())
+
+
+def test_a_signer_that_refers_to_itself_is_collected_with_its_pool():
+    before = pool_threads()
+    signer = Signer(KEY, nonce_pool=16)
+    signer.pool.on_disabled = lambda text, signer=signer: print(signer, text)
+    assert signer.pool.wait_full(30) and pool_threads() == before + 1
+    del signer
+    gc.collect()
+    assert pool_threads() == before
 
 
 def test_nothing_is_left_behind_by_closed_and_by_forgotten_signers():
@@ -447,6 +457,30 @@ def test_a_triple_is_wiped_before_it_is_used_and_k_is_never_kept(make):
     for number in (k, N - k):
         assert number.to_bytes(32, "big") not in before
     assert not any(pow(int.from_bytes(i, "big"), -1, N).to_bytes(32, "big") in before for i in prepared.values())
+
+
+@debug_build
+def test_threads_without_the_gil_take_no_triple_twice(make):
+    """Four threads take from the same pool at the same moment, while it is filled."""
+    signer = make(2048)
+    made: list[bytes] = []
+    start = threading.Barrier(4)
+
+    def work(first: int) -> None:
+        start.wait()
+        for turn in range(100):
+            made.append(sign._debug_sign_many(signer, first + 500 * turn, 500))
+
+    threads = [threading.Thread(target=work, args=(10**6 * i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    numbers = [part[at : at + 32] for part in made for at in range(0, len(part), 65)]
+    assert len(set(numbers)) == len(numbers) == signer.pool.used >= 2048
+    assert counted(signer.pool) == 4 * 100 * 500
+    assert until(lambda: signer.pool.verified == len(numbers))
+    assert signer.pool.mismatches == 0
 
 
 @debug_build

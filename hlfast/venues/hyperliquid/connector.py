@@ -90,7 +90,9 @@ class HyperliquidConnector(ConnectorBase):
         self.settings = settings or Settings()
         if isinstance(key, Signer):
             if self.settings.nonce_pool:
-                raise ConfigError("Settings(nonce_pool=N) is for a key; a signer has its own: Signer(key, nonce_pool=N)")
+                raise ConfigError(
+                    "Settings(nonce_pool=N) is for a key; a signer has its own: Signer(key, nonce_pool=N)"
+                )
             self.signer, self._own_pool = key, None
         else:
             self.signer = _signer(key, self.network, allow, password, self.settings.nonce_pool)
@@ -211,7 +213,6 @@ class HyperliquidConnector(ConnectorBase):
         if self._lock is None:
             self._lock = SignerLock.take(self.network, self.signer.address)
         loop = asyncio.get_running_loop()
-        await self._warm_pool(loop)
         thread = threading.get_ident()
 
         def wake(future: asyncio.Future[Any], value: Any) -> None:
@@ -227,25 +228,26 @@ class HyperliquidConnector(ConnectorBase):
         self._account_session.start()
         self._market_session.start()
         self._housekeeping = loop.create_task(self._keep_house(), name="hlfast-housekeeping")
+        await self._warm_pool(loop)
 
     async def _warm_pool(self, loop: asyncio.AbstractEventLoop) -> None:
         """Until the nonces are prepared (some ms, a second at most). What ends their use is told as an event."""
         pool = self.signer.pool
         if pool is None:
             return
-
-        def tell(text: str) -> None:  # in the main thread, whose loop this need not be
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(self.tell, "prepared_nonces_off", text)
-
-        pool.on_disabled = tell
         if self._own_pool is not None:
+
+            def tell(text: str) -> None:  # in the main thread, whose loop this need not be
+                with contextlib.suppress(RuntimeError):  # the loop is closed
+                    loop.call_soon_threadsafe(self.tell, "prepared_nonces_off", text)
+
+            self._own_pool.on_disabled = tell
             self._own_pool.start()
         for _ in range(200):
             if pool.state != "on" or pool.left == pool.size:
                 break
             await asyncio.sleep(0.005)
-        if pool.state != "on":
+        if pool.state not in ("on", "off: stopped"):
             self.tell("prepared_nonces_off", f"prepared nonces are {pool.state}; signing by RFC 6979")
 
     def use_journal(self, journal: JournalBook) -> None:
@@ -295,6 +297,7 @@ class HyperliquidConnector(ConnectorBase):
         await self._http.close()
         if self._own_pool is not None:
             self._own_pool.stop()
+            self._own_pool.on_disabled = None
         if self._journal is not None:
             self._journal.stop()
         if self._lock is not None:

@@ -25,6 +25,8 @@ from libc.string cimport memcmp, memcpy
 from hlfast.clock cimport mono_ns, now_ns, wall_less_mono_ns
 from hlfast.venues.hyperliquid cimport secp256k1 as ec
 
+cimport cython
+
 import atexit
 import logging
 import os
@@ -539,6 +541,7 @@ cdef int _tell(void* unused) noexcept:
     return 0
 
 
+@cython.no_gc_clear  # a signer that is collected together with it closes it
 cdef class NoncePool:
     """The prepared nonces of one `Signer(key, nonce_pool=N)`: `signer.pool`.
 
