@@ -30,6 +30,8 @@ async def test_orders_are_signed_with_prepared_nonces_and_the_exchange_takes_the
         await order.done()
     # then the exchange has recovered the right signer from each signature, and so has the pool.
     assert pool.used >= 21 and not pool.mismatches and sum(pool.fallbacks.values()) == 0
+    counters = hl.counters
+    assert (counters["prepared_nonces_used"], counters["prepared_nonces_fallback_empty"]) == (pool.used, 0)
     # And with the connection the preparing ends.
     await hl.disconnect()
     assert (pool.state, pool.left, pool.verified) == ("off: stopped", 0, pool.used)
@@ -59,7 +61,8 @@ async def test_a_signer_brings_its_own_pool_which_the_connector_leaves_running(t
 def test_a_pool_for_a_signer_that_is_given_is_refused():
     with pytest.raises(ConfigError, match="a signer has its own"):
         hlfast.connect("simulator", key=Signer(SIMULATOR_TEST_KEY), settings=Settings(nonce_pool=8))
-    assert hlfast.connect("simulator").signer.pool is None, "off by default"
+    plain = hlfast.connect("simulator")
+    assert plain.signer.pool is None and "prepared_nonces_used" not in plain.counters, "off by default"
 
 
 @pytest.mark.skipif(not hlfast.build_info()["debug"], reason="injected in a build with HLFAST_DEBUG=1")

@@ -98,6 +98,8 @@ def until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
 
 
 def pool_threads() -> int:
+    """How many there are, when those of forgotten signers have gone."""
+    gc.collect()
     found = 0
     for task in Path("/proc/self/task").iterdir():
         try:
@@ -113,6 +115,7 @@ def counted(pool: nonce_pool.NoncePool) -> int:
 
 # -- every signature ----------------------------------------------------------------------------------------------------
 def test_every_signature_recovers_is_low_and_is_verified_in_the_background(make):
+    """L81; architecture 9."""
     # Given a full pool, when it signs as often as it has nonces,
     signer = make(512)
     made = [signer.sign_l1_action(ORDER, nonce) for nonce in range(512)]
@@ -145,7 +148,7 @@ def chi_squared(values: list[int], bins: int) -> float:
 
 @pytest.mark.parametrize("count", [20_000, pytest.param(1_000_000, marks=pytest.mark.long)])
 def test_no_nonce_is_used_twice_over_threads_and_forks(make, count):
-    """Parent and children, four threads each time. And r is spread as chance would have it."""
+    """Architecture 9: parent and children, four threads each time. And r is spread as chance would have it."""
     signer = make(4096)
     made: list[list[Signature]] = [[] for _ in range(4)]
     theirs: list[int] = []
@@ -393,6 +396,7 @@ def test_a_process_that_ends_with_a_pool_ends_well(tmp_path):
 
 # -- secrets ------------------------------------------------------------------------------------------------------------
 def test_neither_key_nor_nonce_is_shown_pickled_or_copied(make):
+    """Behaviour 53; L122."""
     signer = make(8)
     pool = signer.pool
     secrets = [KEY, KEY[6:30]]
@@ -407,6 +411,9 @@ def test_neither_key_nor_nonce_is_shown_pickled_or_copied(make):
     with pytest.raises(ConfigError, match="made by its signer") as refused:
         nonce_pool.NoncePool()
     texts.append("".join(traceback.format_exception(refused.value)))
+    empty = nonce_pool.NoncePool.__new__(nonce_pool.NoncePool)
+    empty.start()
+    assert (empty.state, empty.size, empty.left) == ("off: stopped", 0, 0)
     signer.close()
     with pytest.raises(ConfigError, match="closed") as closed:
         signer.sign_l1_action(ORDER, 1)

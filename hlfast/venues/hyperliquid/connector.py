@@ -367,6 +367,18 @@ class HyperliquidConnector(ConnectorBase):
             "silent_books": self.market.silent_books,
             "market_connections": self._market_session.connections,
             "account_connections": self._account_session.connections,
+            **self._pool_counters(),
+        }
+
+    def _pool_counters(self) -> dict[str, int]:
+        pool = self.signer.pool
+        if pool is None:
+            return {}
+        return {
+            "prepared_nonces_left": pool.left,
+            "prepared_nonces_used": pool.used,
+            "prepared_nonces_mismatches": pool.mismatches,
+            **{f"prepared_nonces_fallback_{reason}": count for reason, count in pool.fallbacks.items()},
         }
 
     # -- market data ------------------------------------------------------------------------------------------------

@@ -423,7 +423,7 @@ cdef int _empty(Pool* p, bint reanchor) noexcept nogil:
 
 
 cdef int _fill_one(Pool* p) noexcept nogil:
-    """Prepare the next triple: 1 if there was room for one."""
+    """Prepare the next triple: 1 if there is one more."""
     cdef Memory* m = <Memory*>p.memory
     cdef Slot* slot
     if load32(&p.off) or m.tail - m.checked >= p.size:
@@ -434,9 +434,9 @@ cdef int _fill_one(Pool* p) noexcept nogil:
         store32(&slot.state, READY)
         store(&m.tail, m.tail + 1)
         count(&p.prepared)
-    else:
-        count(&p.discarded)
-    return 1
+        return 1
+    count(&p.discarded)
+    return 0
 
 
 # -- signing ------------------------------------------------------------------------------------------------------------
@@ -552,6 +552,13 @@ cdef class NoncePool:
     disables the pool), `prepared` and `discarded` triples, `emptied` times by a step of the clocks, `fallbacks` by reason:
     signatures that were made by RFC 6979 instead. In a forked child the counts go on from the parent's.
     """
+
+    def __cinit__(self, *args, **kwargs):
+        self._pool = <Pool*>calloc(1, sizeof(Pool))
+        if self._pool == NULL:
+            raise MemoryError()
+        self._pool.off = STOPPED
+        self._lock = threading.Lock()
 
     def __init__(self, *args, **kwargs):
         raise ConfigError("a pool is made by its signer: Signer(key, nonce_pool=N)")
@@ -715,12 +722,8 @@ cdef class NoncePool:
 cdef NoncePool make_pool(const unsigned char* key32, const unsigned char* pubkey65, uint32_t size):
     """A pool of `size` nonces for a key, and its thread. Off, with a warning, where a fork would not wipe it."""
     cdef NoncePool pool = NoncePool.__new__(NoncePool)
-    cdef Pool* p = <Pool*>calloc(1, sizeof(Pool))
+    cdef Pool* p = pool._pool
     cdef Memory* m
-    if p == NULL:
-        raise MemoryError()
-    pool._pool = p
-    pool._lock = threading.Lock()
     p.size = size
     memcpy(p.pubkey, pubkey65, 65)
     p.memory = map_memory(size, &p.bytes)
