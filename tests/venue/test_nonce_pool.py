@@ -12,6 +12,7 @@ import logging
 import os
 import pickle
 import random
+import resource
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -241,6 +242,30 @@ def test_a_child_makes_a_pool_of_its_own(make):
     assert said[-2:] == ["10", "0"]
     ours = {signer.sign_l1_action(ORDER, i)["r"] for i in range(10)}
     assert not ours & set(said)
+
+
+def mappings_with(flag: str) -> list[set[str]]:
+    """The flags of every mapping of this process that has `flag` (proc(5), VmFlags)."""
+    rows = [
+        set(line.split()[1:])
+        for line in Path("/proc/self/smaps").read_text().splitlines()
+        if line.startswith("VmFlags:")
+    ]
+    return [row for row in rows if flag in row]
+
+
+def test_the_memory_is_wiped_on_fork_left_out_of_dumps_and_locked(make):
+    """wf: wiped on fork; dd: not in core dumps; lo: locked, where the limit allows it."""
+    gc.collect()
+    before = len(mappings_with("wf"))
+    signer = make(16)
+    found = mappings_with("wf")
+    assert len(found) == before + 1
+    assert all("dd" in flags and "sh" not in flags for flags in found)
+    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] >= 1 << 20:
+        assert all("lo" in flags for flags in found)
+    signer.close()
+    assert len(mappings_with("wf")) == before
 
 
 # -- what the pool cannot do --------------------------------------------------------------------------------------------
