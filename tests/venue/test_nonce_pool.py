@@ -244,28 +244,31 @@ def test_a_child_makes_a_pool_of_its_own(make):
     assert not ours & set(said)
 
 
-def mappings_with(flag: str) -> list[set[str]]:
-    """The flags of every mapping of this process that has `flag` (proc(5), VmFlags)."""
-    rows = [
-        set(line.split()[1:])
-        for line in Path("/proc/self/smaps").read_text().splitlines()
-        if line.startswith("VmFlags:")
-    ]
-    return [row for row in rows if flag in row]
+def memory_wiped_on_fork() -> tuple[int, list[set[str]]]:
+    """kB of this process that a fork wipes (wf), and the flags of each such mapping: proc(5), smaps and VmFlags."""
+    size, sizes, flags = 0, 0, []
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        name, *values = line.split()
+        if name == "Size:":
+            size = int(values[0])
+        elif name == "VmFlags:" and "wf" in values:
+            sizes += size
+            flags.append(set(values))
+    return sizes, flags
 
 
 def test_the_memory_is_wiped_on_fork_left_out_of_dumps_and_locked(make):
-    """wf: wiped on fork; dd: not in core dumps; lo: locked, where the limit allows it."""
+    """dd: not in core dumps; lo: locked, where the limit allows it."""
     gc.collect()
-    before = len(mappings_with("wf"))
-    signer = make(16)
-    found = mappings_with("wf")
-    assert len(found) == before + 1
-    assert all("dd" in flags and "sh" not in flags for flags in found)
+    before, _ = memory_wiped_on_fork()
+    signer = make(1024)
+    size, mappings = memory_wiped_on_fork()
+    assert size >= before + 1024 * SLOT // 1024
+    assert all("dd" in flags and "sh" not in flags for flags in mappings)
     if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] >= 1 << 20:
-        assert all("lo" in flags for flags in found)
+        assert all("lo" in flags for flags in mappings)
     signer.close()
-    assert len(mappings_with("wf")) == before
+    assert memory_wiped_on_fork()[0] == before
 
 
 # -- what the pool cannot do --------------------------------------------------------------------------------------------
