@@ -52,6 +52,16 @@ cdef int64_t wall_ms() noexcept nogil:
     return _read(CLOCK_REALTIME) // 1000000
 
 
+cdef int64_t wall_less_mono_ns() noexcept nogil:
+    """The wall clock less the monotonic one. Steps and suspends change it, slewing moves both.
+
+    The two are read one after the other: a thread that is interrupted between them sees a step that is none.
+    """
+    if _virtual >= 0:
+        return 0
+    return _read(CLOCK_REALTIME) - _read(CLOCK_MONOTONIC)
+
+
 def epoch_ns():
     """Epoch nanoseconds that never step back."""
     return now_ns()

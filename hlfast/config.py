@@ -146,6 +146,8 @@ class Settings:
     batch_window_ms: float | None = None
     """Single orders that are placed within this window (0: one turn of the event loop; at most 100) leave as one action of
     up to 39, post-only ones apart. None: each is an action of its own, on the wire when `buy()` returns."""
+    nonce_pool: int = 0
+    """Nonces to keep prepared for the connector's own signer; 0: sign by RFC 6979. Read docs/prepared_nonces.md first."""
     client_order_id_prefix: str = "hl"
     fast_cancel: bool = True
 

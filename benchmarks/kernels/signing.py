@@ -7,11 +7,12 @@ from random import Random
 from typing import Any
 
 import orjson
+from coincurve import PrivateKey, PublicKey
 
 from benchmarks.peers import module_of, plain, sdk
 from benchmarks.peers.floors import BARE_SIGN, bare_sign, nothing
 from benchmarks.peers.plain import Intent
-from benchmarks.registry import Arm, floor, kernel, ours, peer, times_floor
+from benchmarks.registry import Arm, Mismatch, at_most, floor, kernel, ours, peer, times_floor
 from benchmarks.wire import BLOCK_MS, Feed
 from hlfast import Signer
 from hlfast.config import SIMULATOR_TEST_KEY
@@ -85,3 +86,35 @@ def sign_order() -> list[Arm]:
         arms.append(peer(sdk.NAME, sdk.signer(SIMULATOR_TEST_KEY), actions))
         arms.append(peer(sdk.DEFAULT_INSTALL, sdk.natively(sdk.signer(SIMULATOR_TEST_KEY)), actions))
     return [*arms, floor(BARE_SIGN, bare_sign(KEY), digests)]
+
+
+@kernel("sign_prepared", "the same with prepared nonces: dict → r, s, v", at_most(2_500, who="hlfast"))
+def sign_prepared() -> list[Arm]:
+    """Every signature has another nonce, so that what is compared is the key that each recovers to."""
+    actions = [(plain.order_action([one]), BLOCK_MS + at) for at, one in enumerate(intents(8))]
+    digests = [agent_digest(action_hash(action, nonce), True) for action, nonce in actions]
+    own = PrivateKey(KEY).public_key.format()
+    signer = Signer(KEY, nonce_pool=1024)
+    pool = signer.pool
+    assert pool is not None
+
+    def prepared(count: int) -> list[tuple[Any, int]]:
+        if not pool.wait_full(10):
+            raise Mismatch(f"nonces are not prepared: {pool}")
+        return [actions[at % len(actions)] for at in range(count)]
+
+    def all_from_the_pool() -> None:
+        if any(pool.fallbacks.values()):
+            raise Mismatch(f"not every signature was made with a prepared nonce: {pool.fallbacks}")
+
+    def is_by_the_key(signature: dict[str, Any]) -> bool:
+        raw = b"".join(int(signature[name], 16).to_bytes(32, "big") for name in ("r", "s")) + bytes(
+            [signature["v"] - 27]
+        )
+        return any(PublicKey.from_signature_and_message(raw, one, hasher=None).format() == own for one in digests)
+
+    return [
+        ours(signer.sign_l1_action, fresh=prepared, clean=all_from_the_pool, read=is_by_the_key, expected=True),
+        ours(Signer(KEY).sign_l1_action, (actions * 3)[:20], "hlfast, RFC 6979", read=is_by_the_key),
+        floor(BARE_SIGN, bare_sign(KEY), [(one,) for one in digests]),
+    ]

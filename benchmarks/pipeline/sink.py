@@ -60,10 +60,12 @@ class _Sink(picows.WSListener):
 class OrderDesk:
     """`entry`: the order entry of a connector that is never connected, live for BTC on a socket of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, nonce_pool: int = 0) -> None:
         self._received: list[bytes] = []
         nowhere = Network("http://127.0.0.1:1", "ws://127.0.0.1:1/ws", is_mainnet=True)
-        self._connector = hlfast.connect(nowhere, key=KEY, settings=Settings(post_timeout_ms=60_000))
+        self._connector = hlfast.connect(
+            nowhere, key=KEY, settings=Settings(post_timeout_ms=60_000, nonce_pool=nonce_pool)
+        )
         self.entry = self._connector.entry
         self.entry.rules = {RULE.coin: RULE}
         self._router = Router()

@@ -103,8 +103,15 @@ class HyperliquidConnector(ConnectorBase):
     ) -> None:
         self.network = network_of(network)
         self.settings = settings or Settings()
-        self._owns_signer = not isinstance(key, Signer)
-        self.signer = key if isinstance(key, Signer) else _signer(key, self.network, allow, password)
+        if isinstance(key, Signer):
+            if self.settings.nonce_pool:
+                raise ConfigError(
+                    "Settings(nonce_pool=N) is for a key; a signer has its own: Signer(key, nonce_pool=N)"
+                )
+            self.signer, self._own_pool = key, None
+        else:
+            self.signer = _signer(key, self.network, allow, password, self.settings.nonce_pool)
+            self._own_pool = self.signer.pool
         self.vault = _address(vault, "vault") if vault is not None else None
         self.account = self.vault or (_address(account, "account") if account is not None else self.signer.address)
         self.bus = EventBus()
@@ -239,6 +246,27 @@ class HyperliquidConnector(ConnectorBase):
         self._account_session.start()
         self._market_session.start()
         self._housekeeping = loop.create_task(self._keep_house(), name="hlfast-housekeeping")
+        await self._warm_pool(loop)
+
+    async def _warm_pool(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Until the nonces are prepared (some ms, a second at most). What ends their use is told as an event."""
+        pool = self.signer.pool
+        if pool is None:
+            return
+        if self._own_pool is not None:
+
+            def tell(text: str) -> None:  # in the main thread, whose loop this need not be
+                with contextlib.suppress(RuntimeError):  # the loop is closed
+                    loop.call_soon_threadsafe(self.tell, "prepared_nonces_off", text)
+
+            self._own_pool.on_disabled = tell
+            self._own_pool.start()
+        for _ in range(200):
+            if pool.state != "on" or pool.left == pool.size:
+                break
+            await asyncio.sleep(0.005)
+        if pool.state not in ("on", "off: stopped"):
+            self.tell("prepared_nonces_off", f"prepared nonces are {pool.state}; signing by RFC 6979")
 
     def use_journal(self, journal: JournalBook) -> None:
         """Keep every intent, outcome and fill in `journal`, and take up from there what an earlier run left. Before connect()."""
@@ -307,6 +335,9 @@ class HyperliquidConnector(ConnectorBase):
         self.tracker.release_waiters()
         self.entry.connection_lost("the connector was closed")
         await self._http.close()
+        if self._own_pool is not None:
+            self._own_pool.stop()
+            self._own_pool.on_disabled = None
         if self._journal is not None:
             self._journal.stop()
         if self._lock is not None:
@@ -387,6 +418,18 @@ class HyperliquidConnector(ConnectorBase):
             "silent_books": self.market.silent_books,
             "market_connections": self._market_session.connections,
             "account_connections": self._account_session.connections,
+            **self._pool_counters(),
+        }
+
+    def _pool_counters(self) -> dict[str, int]:
+        pool = self.signer.pool
+        if pool is None:
+            return {}
+        return {
+            "prepared_nonces_left": pool.left,
+            "prepared_nonces_used": pool.used,
+            "prepared_nonces_mismatches": pool.mismatches,
+            **{f"prepared_nonces_fallback_{reason}": count for reason, count in pool.fallbacks.items()},
         }
 
     # -- market data ------------------------------------------------------------------------------------------------
@@ -922,6 +965,7 @@ def _signer(
     network: Network,
     allow: Sequence[str] | None,
     password: str | Callable[[], str] | None,
+    nonce_pool: int,
 ) -> Signer:
     if key is None:
         if not network.is_loopback:
@@ -931,5 +975,7 @@ def _signer(
             )
         key = SIMULATOR_TEST_KEY
     return Signer(
-        load_key(key, password=password), allow=TRADING_ACTIONS if allow is None else (*TRADING_ACTIONS, *allow)
+        load_key(key, password=password),
+        nonce_pool=nonce_pool,
+        allow=TRADING_ACTIONS if allow is None else (*TRADING_ACTIONS, *allow),
     )

@@ -923,29 +923,25 @@ cdef class OrderEntry:
 
     cdef int _sign_and_close(self, WireBuffer* w, int64_t nonce, int64_t expires) except -1:
         """Sign what `packed` holds, and end the envelope. `expires`: ms since the epoch, -1 for none."""
-        cdef unsigned char signature[65]
         cdef Py_ssize_t n = w.json_size
         cdef unsigned char* j = w.json
         cdef const unsigned char* vault = NULL
         if self._vault is not None:
             vault = <const unsigned char*><char*>self._vault
-        self.signer.sign_action_bytes(w.packed, w.packed_size, <uint64_t>nonce, vault, expires, self.is_mainnet, signature)
         memcpy(j + n, b',"nonce":', 9)
         n = put_digits(j, n + 9, <uint64_t>nonce)
-        memcpy(j + n, b',"signature":{"r":"0x', 21)
-        n = put_hex(j, n + 21, signature, 32)
-        memcpy(j + n, b'","s":"0x', 9)
-        n = put_hex(j, n + 9, signature + 32, 32)
-        memcpy(j + n, b'","v":', 6)
-        n = put_digits(j, n + 6, 27 + signature[64])
+        memcpy(j + n, b',"signature":', 13)
+        n += 13
+        n += self.signer.write_signature(
+            w.packed, w.packed_size, <uint64_t>nonce, vault, expires, self.is_mainnet, j + n)
         if vault != NULL:
-            memcpy(j + n, b'},"vaultAddress":"0x', 20)
-            n = put_hex(j, n + 20, vault, 20)
+            memcpy(j + n, b',"vaultAddress":"0x', 19)
+            n = put_hex(j, n + 19, vault, 20)
             memcpy(j + n, b'","expiresAfter":', 17)
             n += 17
         else:
-            memcpy(j + n, b'},"vaultAddress":null,"expiresAfter":', 37)
-            n += 37
+            memcpy(j + n, b',"vaultAddress":null,"expiresAfter":', 36)
+            n += 36
         if expires >= 0:
             n = put_digits(j, n, <uint64_t>expires)
         else:

@@ -1,7 +1,10 @@
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from hlfast.venues.hyperliquid.nonce_pool import NoncePool
+
 DOMAIN_SEPARATOR: bytes
+MAX_NONCE_POOL: int
 
 def keccak256(data: bytes | bytearray | memoryview) -> bytes: ...
 def action_hash(
@@ -12,6 +15,7 @@ def agent_digest(connection_id: bytes, is_mainnet: bool) -> bytes: ...
 class Signer:
     address: str
     allow: frozenset[str] | None
+    pool: NoncePool | None
     def __init__(
         self, key: str | bytes | bytearray, *, nonce_pool: int = 0, allow: Iterable[str] | None = None
     ) -> None: ...

@@ -1,22 +1,32 @@
 """Signing (layer 2, hot): keccak, the venue's EIP-712 envelopes, and ECDSA by libsecp256k1 in process.
 
 An L1 action is hashed as msgpack ++ nonce ++ vault ++ expiry, wrapped in the phantom agent and signed (protocol,
-section 2.3). libsecp256k1 is coincurve's own copy: its functions are called through pointers taken once, without the
-GIL and without coincurve's Python API; at import one vector is signed by both ways and a difference is an ImportError.
+section 2.3), by RFC 6979 or with a prepared nonce (`nonce_pool`). libsecp256k1 is coincurve's own copy, called without
+coincurve's Python API (`secp256k1`); at import one vector is signed by both ways and a difference is an ImportError.
 
 The key lives in one C buffer, locked into memory where the system allows it, left out of core dumps, wiped on
-`close()`. It is not in `repr`, cannot be pickled or copied, and is in no error text.
+`close()`. It is not in `repr`, cannot be pickled or copied, and is in no error text. Any thread may sign, and close.
 """
 
-from libc.stdint cimport int64_t, uint64_t, uintptr_t
-from libc.stdlib cimport free, malloc
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from hlfast.venues.hyperliquid cimport secp256k1
+from hlfast.venues.hyperliquid.nonce_pool cimport NoncePool, Pool, make_pool, sign_prepared
+from hlfast.venues.hyperliquid.pack cimport pack_order_action
+
+cimport cython
+
+import os
+import weakref
+
 from hlfast.errors import BuildMismatch, ConfigError
+from hlfast.venues.hyperliquid.nonce_pool import MAX_SIZE as MAX_NONCE_POOL
 from hlfast.venues.hyperliquid.wire import encode_action
 
 cdef extern from *:
     """
+    #include <sched.h>
     #include <stdint.h>
     #include <string.h>
     #include <sys/mman.h>
@@ -107,12 +117,24 @@ cdef extern from *:
         munmap(page, 4096);
     }
 
-    typedef int (*hlfast_sign_fn)(const void *ctx, void *sig, const unsigned char *msg, const unsigned char *key,
-                                  const void *noncefp, const void *ndata);
-    typedef int (*hlfast_serialize_fn)(const void *ctx, unsigned char *out64, int *recid, const void *sig);
-    typedef int (*hlfast_verify_fn)(const void *ctx, const unsigned char *key);
-    typedef int (*hlfast_create_fn)(const void *ctx, void *pubkey, const unsigned char *key);
-    typedef int (*hlfast_pubser_fn)(const void *ctx, unsigned char *out, size_t *len, const void *pubkey, unsigned flags);
+    /* Who signs is counted, and who closes waits for them: the counter and the flag are each written before the other is read. */
+    #define hlfast_enter(count) ((void)__atomic_fetch_add((count), 1, __ATOMIC_SEQ_CST), 0)
+    #define hlfast_leave(count) ((void)__atomic_fetch_sub((count), 1, __ATOMIC_SEQ_CST), 0)
+    #define hlfast_is_set(flag) __atomic_load_n((flag), __ATOMIC_SEQ_CST)
+    #define hlfast_set(flag) __atomic_exchange_n((flag), 1, __ATOMIC_SEQ_CST)
+
+    static char hlfast_hex_pairs[512];
+    static int hlfast_fill_hex_pairs(void) {
+        for (int i = 0; i < 256; i++) {
+            hlfast_hex_pairs[2 * i] = "0123456789abcdef"[i >> 4];
+            hlfast_hex_pairs[2 * i + 1] = "0123456789abcdef"[i & 15];
+        }
+        return 0;
+    }
+    static int hlfast_hex32(char *out64, const unsigned char *raw32) {
+        for (int i = 0; i < 32; i++) memcpy(out64 + 2 * i, hlfast_hex_pairs + 2 * raw32[i], 2);
+        return 0;
+    }
     """
     ctypedef struct hlfast_sponge:
         uint64_t s[25]
@@ -122,11 +144,23 @@ cdef extern from *:
     void hlfast_wipe(void* p, size_t n) noexcept nogil
     unsigned char* hlfast_key_page() noexcept nogil
     void hlfast_key_free(unsigned char* page) noexcept nogil
-    ctypedef int (*hlfast_sign_fn)(const void*, void*, const unsigned char*, const unsigned char*, const void*, const void*) noexcept nogil
-    ctypedef int (*hlfast_serialize_fn)(const void*, unsigned char*, int*, const void*) noexcept nogil
-    ctypedef int (*hlfast_verify_fn)(const void*, const unsigned char*) noexcept nogil
-    ctypedef int (*hlfast_create_fn)(const void*, void*, const unsigned char*) noexcept nogil
-    ctypedef int (*hlfast_pubser_fn)(const void*, unsigned char*, size_t*, const void*, unsigned int) noexcept nogil
+    int enter "hlfast_enter"(int* count) noexcept nogil
+    int leave "hlfast_leave"(int* count) noexcept nogil
+    int is_set "hlfast_is_set"(int* flag) noexcept nogil
+    int set_flag "hlfast_set"(int* flag) noexcept nogil
+    int sched_yield() noexcept nogil
+    int hlfast_fill_hex_pairs() noexcept nogil
+    int hlfast_hex32(char* out64, const unsigned char* raw32) noexcept nogil
+
+
+cdef extern from *:
+    int HLFAST_DEBUG
+
+cdef extern from "Python.h":
+    int PyUnicode_1BYTE_KIND
+    str PyUnicode_FromKindAndData(int kind, const void* data, Py_ssize_t size)
+
+_signers = weakref.WeakSet()
 
 
 cdef int keccak256_into(const unsigned char* data, size_t size, unsigned char* out32) noexcept nogil:
@@ -143,36 +177,6 @@ def keccak256(data):
     cdef unsigned char out[32]
     keccak256_into(<const unsigned char*><char*>held, len(held), out)
     return out[:32]
-
-
-# -- libsecp256k1 through coincurve's cffi module ---------------------------------------------------------------------
-cdef hlfast_sign_fn _sign = NULL
-cdef hlfast_serialize_fn _serialize = NULL
-cdef hlfast_verify_fn _verify = NULL
-cdef hlfast_create_fn _create = NULL
-cdef hlfast_pubser_fn _pubser = NULL
-cdef const void* _ctx = NULL
-_alive = []  # keeps the cffi module and the context from going away
-
-
-def _bind():
-    global _sign, _serialize, _verify, _create, _pubser, _ctx
-    try:
-        from coincurve._libsecp256k1 import ffi, lib
-        from coincurve.context import GLOBAL_CONTEXT
-    except ImportError as error:
-        raise BuildMismatch(f"coincurve cannot be used ({error}); install coincurve>=20,<22") from error
-
-    def address(name):
-        return int(ffi.cast("uintptr_t", ffi.addressof(lib, name)))
-
-    _sign = <hlfast_sign_fn><uintptr_t>address("secp256k1_ecdsa_sign_recoverable")
-    _serialize = <hlfast_serialize_fn><uintptr_t>address("secp256k1_ecdsa_recoverable_signature_serialize_compact")
-    _verify = <hlfast_verify_fn><uintptr_t>address("secp256k1_ec_seckey_verify")
-    _create = <hlfast_create_fn><uintptr_t>address("secp256k1_ec_pubkey_create")
-    _pubser = <hlfast_pubser_fn><uintptr_t>address("secp256k1_ec_pubkey_serialize")
-    _ctx = <const void*><uintptr_t>int(ffi.cast("uintptr_t", GLOBAL_CONTEXT.ctx))
-    _alive.extend((ffi, lib, GLOBAL_CONTEXT))
 
 
 # -- the phantom agent: all but the connection id is constant ---------------------------------------------------------
@@ -323,11 +327,19 @@ cdef bytes _key_bytes(object key):
     return raw
 
 
+cdef int _pool_size(object size) except -1:
+    if type(size) is not int or not 0 <= size <= MAX_NONCE_POOL:
+        raise ConfigError(f"nonce_pool is how many nonces to prepare, 0 (none) to {MAX_NONCE_POOL}, got {size!r}")
+    return size
+
+
+@cython.no_gc_clear  # the pool is needed until the end
 cdef class Signer:
     """Signs actions with one private key.
 
     `key`: hex text (with or without 0x) or 32 bytes. `allow`: the action types it will sign, None for all.
-    `nonce_pool`: prepared nonces; 0 signs by RFC 6979. Raises `ConfigError`, which never shows the key.
+    `nonce_pool`: how many nonces to keep prepared for L1 actions (docs/prepared_nonces.md says what that risks); with 0
+    everything is signed by RFC 6979. `pool` shows their state. Raises `ConfigError`, which never shows the key.
     """
 
     def __cinit__(self, key, *, nonce_pool=0, allow=None):
@@ -336,34 +348,49 @@ cdef class Signer:
         cdef unsigned char ser[65]
         cdef unsigned char hashed[32]
         cdef size_t n = 65
-        if nonce_pool != 0:
-            raise ConfigError(f"prepared nonces are not part of this build; pass nonce_pool=0, got {nonce_pool!r}")
+        cdef int size = _pool_size(nonce_pool)
         raw = _key_bytes(key)
         self._key = hlfast_key_page()
         if self._key == NULL:
             raise MemoryError("no memory page for the key")
         memcpy(self._key, <char*>raw, 32)
         hlfast_wipe(<void*><char*>raw, 32) if not isinstance(key, bytes) else None
-        if not _verify(_ctx, self._key) or not _create(_ctx, pub, self._key):
+        if not secp256k1.seckey_verify(secp256k1.ctx, self._key) or not secp256k1.pubkey_create(secp256k1.ctx, pub, self._key):
             raise ConfigError("this is not a private key of secp256k1: it must be above 0 and below the group order")
-        _pubser(_ctx, ser, &n, pub, 2)  # uncompressed
+        secp256k1.pubkey_serialize(secp256k1.ctx, ser, &n, pub, secp256k1.UNCOMPRESSED)
         keccak256_into(ser + 1, 64, hashed)
         self.address = "0x" + (<bytes>hashed[12:32]).hex()
         self.allow = None if allow is None else frozenset(allow)
+        _signers.add(self)
+        if size:
+            self.pool = make_pool(self._key, ser, size)
+            self._prepared = self.pool._pool
 
     def __init__(self, key, *, nonce_pool=0, allow=None):
         pass
 
     def __dealloc__(self):
-        if self._key != NULL:
-            hlfast_key_free(self._key)
-            self._key = NULL
+        self._close()
 
     def close(self):
-        """Wipe the key. The signer signs no more."""
+        """Wipe the key and the prepared nonces, after whoever is signing. The signer signs no more."""
+        self._close()
+
+    cdef int _close(self) except -1:
+        if set_flag(&self._closed):
+            return 0
+        with nogil:
+            while is_set(&self._signing):
+                sched_yield()
+        if self.pool is not None:
+            self.pool._close()
         if self._key != NULL:
             hlfast_key_free(self._key)
             self._key = NULL
+        return 0
+
+    def _after_fork(self):
+        self._signing = 0  # threads that were signing are not in the child
 
     def __repr__(self):
         return f"<Signer {self.address}>"
@@ -380,28 +407,48 @@ cdef class Signer:
     def __deepcopy__(self, memo):
         raise TypeError("a Signer holds a private key and is never pickled or copied; make a new one from the key's source")
 
-    cdef int sign_digest(self, const unsigned char* digest32, unsigned char* out65) noexcept nogil:
-        """1 on success, 0 if the signer is closed or libsecp256k1 refuses."""
+    cdef int sign_digest(self, const unsigned char* digest32, bint prepared, unsigned char* out65) except -1:
+        """r, s and recovery id. `prepared`: with a prepared nonce, if there is one. Raises `ConfigError` once closed.
+
+        The GIL is released for a signature by RFC 6979, which takes about 17 us, and not for a prepared one: another
+        thread might keep it for milliseconds.
+        """
         cdef unsigned char signature[65]
-        cdef int recid = 0
-        if self._key == NULL or not _sign(_ctx, signature, digest32, self._key, NULL, NULL):
-            return 0
-        _serialize(_ctx, out65, &recid, signature)
-        out65[64] = <unsigned char>recid
-        return 1
+        cdef int recid = 0, ok = 0
+        enter(&self._signing)
+        if not is_set(&self._closed):
+            ok = prepared and self._prepared != NULL and sign_prepared(self._prepared, digest32, out65)
+            if not ok:
+                with nogil:
+                    ok = secp256k1.sign_recoverable(secp256k1.ctx, signature, digest32, self._key, NULL, NULL)
+                    if ok:
+                        secp256k1.serialize_compact(secp256k1.ctx, out65, &recid, signature)
+                        out65[64] = <unsigned char>recid
+        leave(&self._signing)
+        if not ok:
+            raise ConfigError("this signer is closed; make a new one")
+        return 0
 
     cdef int sign_action_bytes(
         self, const unsigned char* packed, Py_ssize_t size, uint64_t nonce, const unsigned char* vault,
         int64_t expires_after, bint is_mainnet, unsigned char* out65) except -1:
         cdef unsigned char digest[32]
-        cdef int ok
-        with nogil:
-            _connection_id(packed, size, nonce, vault, expires_after, digest)
-            _agent_digest(digest, is_mainnet, digest)
-            ok = self.sign_digest(digest, out65)
-        if not ok:
-            raise ConfigError("this signer is closed; make a new one")
-        return 0
+        _connection_id(packed, size, nonce, vault, expires_after, digest)
+        _agent_digest(digest, is_mainnet, digest)
+        return self.sign_digest(digest, True, out65)
+
+    cdef Py_ssize_t write_signature(
+        self, const unsigned char* packed, Py_ssize_t size, uint64_t nonce, const unsigned char* vault,
+        int64_t expires_after, bint is_mainnet, unsigned char* out) except -1:
+        cdef unsigned char made[65]
+        self.sign_action_bytes(packed, size, nonce, vault, expires_after, is_mainnet, made)
+        memcpy(out, b'{"r":"0x', 8)
+        hlfast_hex32(<char*>out + 8, made)
+        memcpy(out + 72, b'","s":"0x', 9)
+        hlfast_hex32(<char*>out + 81, made + 32)
+        memcpy(out + 145, b'","v":27}', 9)
+        out[152] += made[64]  # 27 or 28: a recovery id of 2 or 3 does not occur
+        return SIGNATURE_JSON
 
     cdef int _check_allowed(self, object kind) except -1:
         if self.allow is not None and kind not in self.allow:
@@ -413,14 +460,20 @@ cdef class Signer:
 
     def sign_l1_action(self, action, nonce, *, vault_address=None, expires_after=None, bint is_mainnet=True):
         """Sign an L1 action: {"r", "s", "v"} with un-padded hex as the official SDK writes it."""
-        cdef bytes packed = encode_action(action)
+        cdef bytes packed = None
         cdef bytes vault = _vault_bytes(vault_address)
+        cdef unsigned char buffer[1024]
         cdef unsigned char out[65]
-        if isinstance(action, dict):
+        cdef const unsigned char* text = buffer
+        cdef Py_ssize_t size = pack_order_action(action, buffer, sizeof(buffer))
+        if not size:
+            packed = encode_action(action)
+            text, size = <const unsigned char*><char*>packed, len(packed)
+        if self.allow is not None and isinstance(action, dict):
             self._check_allowed(action.get("type"))
         self.sign_action_bytes(
-            <const unsigned char*><char*>packed, len(packed), _nonce(nonce),
-            <const unsigned char*><char*>vault if vault is not None else NULL, _expiry(expires_after), is_mainnet, out)
+            text, size, _nonce(nonce), <const unsigned char*><char*>vault if vault is not None else NULL,
+            _expiry(expires_after), is_mainnet, out)
         return _signature(out)
 
     def sign_user_action(self, action, *, bint is_mainnet=True):
@@ -435,17 +488,23 @@ cdef class Signer:
         cdef unsigned char out[65]
         self._check_allowed(action.get("type"))
         digest = typed_data_digest(action, is_mainnet)
-        if not self.sign_digest(<const unsigned char*><char*>digest, out):
-            raise ConfigError("this signer is closed; make a new one")
+        self.sign_digest(<const unsigned char*><char*>digest, False, out)
         return _signature(out)
 
 
-cdef dict _signature(unsigned char* out65):
-    return {
-        "r": hex(int.from_bytes(out65[:32], "big")),
-        "s": hex(int.from_bytes(out65[32:64], "big")),
-        "v": 27 + out65[64],
-    }
+cdef str _short_hex(const unsigned char* raw32):
+    """0x and the digits of a number, without leading zeros, as the official SDK's `hex` writes it."""
+    cdef char text[66]
+    cdef int start = 2
+    hlfast_hex32(text + 2, raw32)
+    while start < 65 and text[start] == 48:
+        start += 1
+    text[start - 2], text[start - 1] = 48, 120
+    return PyUnicode_FromKindAndData(PyUnicode_1BYTE_KIND, text + start - 2, 68 - start)
+
+
+cdef dict _signature(const unsigned char* out65):
+    return {"r": _short_hex(out65), "s": _short_hex(out65 + 32), "v": 27 + out65[64]}
 
 
 def _self_test():
@@ -457,7 +516,7 @@ def _self_test():
     cdef unsigned char out[65]
     digest = agent_digest(action_hash(b"\x80", 0), False)
     cdef bytes held = digest
-    signer.sign_digest(<const unsigned char*><char*>held, out)
+    signer.sign_digest(<const unsigned char*><char*>held, False, out)
     theirs = PrivateKey(key).sign_recoverable(digest, hasher=None)
     known = "d79297fcdf2ffcd4ae223d01edaa2ba214ff8f401d7c9300d995d17c82aa4040"
     if out[:65] != theirs or signer.address != "0x14791697260e4c9a71f18484c9f997b308e59325" or DOMAIN_SEPARATOR.hex() != known:
@@ -466,6 +525,40 @@ def _self_test():
         )
 
 
-_bind()
+def _after_fork_in_child():
+    for signer in list(_signers):
+        (<Signer>signer)._after_fork()
+
+
+def _debug_sign_digest(Signer signer not None, bytes digest not None):
+    """A debug build signs a bare digest, with a prepared nonce if there is one: r, s and recovery id."""
+    cdef unsigned char out[65]
+    if len(digest) != 32:
+        raise ConfigError("a digest has 32 bytes")
+    signer.sign_digest(<const unsigned char*><char*>digest, True, out)
+    return out[:65]
+
+
+def _debug_sign_many(Signer signer not None, uint64_t start, int n):
+    """A debug build signs `n` digests (numbers from `start`) without the GIL: what was made with prepared nonces, 65 bytes each."""
+    cdef bytearray made = bytearray(65 * n)
+    cdef unsigned char* out = made
+    cdef unsigned char digest[32]
+    cdef int i, done = 0
+    memset(digest, 0, 32)
+    with nogil:
+        enter(&signer._signing)
+        for i in range(n):
+            _write_u64(digest + 24, start + <uint64_t>i)
+            done += sign_prepared(signer._prepared, digest, out + 65 * done)
+        leave(&signer._signing)
+    return bytes(made[: 65 * done])
+
+
+if not HLFAST_DEBUG:
+    del _debug_sign_digest, _debug_sign_many
+
+hlfast_fill_hex_pairs()
 _prepare()
 _self_test()
+os.register_at_fork(after_in_child=_after_fork_in_child)

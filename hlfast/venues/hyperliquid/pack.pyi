@@ -1,0 +1,1 @@
+"""Order actions straight to msgpack; everything here is for `cimport`."""
