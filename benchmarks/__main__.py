@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import machine, peers
+from benchmarks import features, machine, peers
 from benchmarks.registry import FULL, QUICK, Benchmark, Effort, Mismatch, benchmarks
 from benchmarks.report import Outcome, as_json, print_table
 
@@ -64,7 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
     print("peers: " + ", ".join(f"{name} {version}" for name, version in versions.items() if version))
     missing = [name for name, version in versions.items() if version is None]
     if missing:
-        print(f"missing, and so not compared: {', '.join(missing)} (pip install {' '.join(missing)})")
+        print(f"missing, and so not compared: {', '.join(missing)} (pip install '.[bench]')")
+    if absent := features.missing():
+        print(f"not in this build, and so without a row: {'; '.join(absent)}")
 
     outcomes = []
     for benchmark in todo:

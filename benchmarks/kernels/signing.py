@@ -6,12 +6,14 @@ from importlib import import_module
 from random import Random
 from typing import Any
 
+import coincurve
 import orjson
 
-from benchmarks.peers import module_of, plain, sdk
+from benchmarks import features
+from benchmarks.peers import async_hyperliquid, ccxt, is_installed, module_of, plain, sdk
 from benchmarks.peers.floors import BARE_SIGN, bare_sign, nothing
 from benchmarks.peers.plain import Intent
-from benchmarks.registry import Arm, floor, kernel, ours, peer, times_floor
+from benchmarks.registry import Arm, at_most, floor, kernel, ours, peer, times_floor
 from benchmarks.wire import BLOCK_MS, Feed
 from hlfast import Signer
 from hlfast.config import SIMULATOR_TEST_KEY
@@ -59,6 +61,10 @@ def encode_order() -> list[Arm]:
     arms = [ours(encode, wanted, read=read), peer("msgpack + orjson", encode_plainly, wanted, read=read)]
     if sdk.is_installed():
         arms.append(peer(sdk.NAME, sdk.encoder(), wanted, read=read))
+    if is_installed(async_hyperliquid.DISTRIBUTION):
+        arms.append(peer(async_hyperliquid.NAME, async_hyperliquid.encoder(), wanted, read=read))
+    if is_installed(ccxt.DISTRIBUTION):
+        arms.append(peer(ccxt.NAME, ccxt.encoder(SIMULATOR_TEST_KEY), wanted, read=read))
     return [*arms, floor("Python function, empty", nothing, wanted)]
 
 
@@ -73,15 +79,68 @@ def keccak() -> list[Arm]:
     return [*arms, floor("Python function, empty", nothing, packed)]
 
 
+def numbers(signature: dict[str, Any]) -> tuple[int, int, int]:
+    """(r, s, v): some write leading zeros, some do not."""
+    return int(signature["r"], 16), int(signature["s"], 16), signature["v"]
+
+
 @kernel("sign_order", "L1 signature of one order: dict → r, s, v", times_floor(1.15), times_floor(1.3))
 def sign_order() -> list[Arm]:
     actions = [(plain.order_action([one]), BLOCK_MS + at) for at, one in enumerate(intents(8))]
     digests = [(agent_digest(action_hash(action, nonce), True),) for action, nonce in actions]
-    arms = [
-        ours(Signer(KEY).sign_l1_action, actions),
-        peer("msgpack + keccak + coincurve", plain.OrderSigner(KEY, plain.keccak()).sign, actions),
-    ]
+    signers = {"msgpack + keccak + coincurve": plain.OrderSigner(KEY, plain.keccak()).sign}
     if sdk.is_installed():
-        arms.append(peer(sdk.NAME, sdk.signer(SIMULATOR_TEST_KEY), actions))
-        arms.append(peer(sdk.DEFAULT_INSTALL, sdk.natively(sdk.signer(SIMULATOR_TEST_KEY)), actions))
-    return [*arms, floor(BARE_SIGN, bare_sign(KEY), digests)]
+        signers[sdk.NAME] = sdk.signer(SIMULATOR_TEST_KEY)
+        signers[sdk.DEFAULT_INSTALL] = sdk.natively(sdk.signer(SIMULATOR_TEST_KEY))
+    if is_installed(async_hyperliquid.DISTRIBUTION):
+        signers[async_hyperliquid.NAME] = async_hyperliquid.signer(SIMULATOR_TEST_KEY)
+    if is_installed(ccxt.DISTRIBUTION):
+        signers[ccxt.NAME] = ccxt.signer(SIMULATOR_TEST_KEY)
+        signers[ccxt.WITHOUT_COINCURVE] = ccxt.without_coincurve(ccxt.signer(SIMULATOR_TEST_KEY))
+    return [
+        ours(Signer(KEY).sign_l1_action, actions, read=numbers),
+        *(peer(who, sign, actions, read=numbers) for who, sign in signers.items()),
+        floor(BARE_SIGN, bare_sign(KEY), digests),
+    ]
+
+
+@kernel("sign_prepared", "the same with prepared nonces: dict → r, s, v", at_most(2_500))
+def sign_prepared() -> list[Arm]:
+    """A prepared nonce gives another signature each time: what is compared is whom each one recovers to."""
+    if features.prepared_signer(KEY, 1) is None:
+        return []
+    (wanted,) = intents(1)
+    action = plain.order_action([wanted])
+    digest = agent_digest(action_hash(action, BLOCK_MS), True)
+    signers: dict[str, Any] = {}
+
+    def fresh(n: int) -> list[tuple[Any, int]]:
+        signers["now"] = features.prepared_signer(KEY, n)
+        return [(action, BLOCK_MS)] * n
+
+    def address(signature: dict[str, Any]) -> bytes:
+        return recovered(signature, digest)
+
+    public = coincurve.PrivateKey(KEY).public_key.format()
+    return [
+        ours(
+            lambda action, nonce: signers["now"].sign_l1_action(action, nonce),
+            fresh=fresh,
+            read=address,
+            expected=public,
+        ),
+        floor(
+            "keccak256 of 180 B, three times",
+            lambda data: (keccak256(data), keccak256(data), keccak256(data)),
+            [(bytes(180),)] * 50,
+        ),
+        floor(BARE_SIGN, bare_sign(KEY), [(digest,)]),
+    ]
+
+
+def recovered(signature: dict[str, Any], digest: bytes) -> bytes:
+    """The public key that made `signature` of `digest`."""
+    r, s, v = numbers(signature)
+    compact = r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([v - 27])
+    key: bytes = coincurve.PublicKey.from_signature_and_message(compact, digest, hasher=None).format()
+    return key

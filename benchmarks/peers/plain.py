@@ -130,15 +130,25 @@ class Reader:
             )  # fmt: skip
 
 
-def typed_book_reader() -> Callable[[bytes], tuple[Any, Any]] | None:
-    """msgspec with types: bytes → (bids, asks) of objects with float `px` and `sz`. None if msgspec is missing."""
+def typed_decoder() -> Callable[[bytes], Any] | None:
+    """msgspec with types: bytes → a message whose `data` has `coin`, `time` and two `levels` of float `px` and `sz`."""
     msgspec = module_of("msgspec")
     if msgspec is None:
         return None
     level = msgspec.defstruct("level", [("px", float), ("sz", float), ("n", int)], gc=False)
     sides = tuple[list[level], list[level]]  # type: ignore[valid-type]
     data = msgspec.defstruct("data", [("coin", str), ("time", int), ("levels", sides)])
-    decode = msgspec.json.Decoder(msgspec.defstruct("message", [("data", data)]), strict=False).decode
+    decode: Callable[[bytes], Any] = msgspec.json.Decoder(
+        msgspec.defstruct("message", [("data", data)]), strict=False
+    ).decode
+    return decode
+
+
+def typed_book_reader() -> Callable[[bytes], tuple[Any, Any]] | None:
+    """msgspec with types: bytes → (bids, asks) of objects with float `px` and `sz`. None if msgspec is missing."""
+    decode = typed_decoder()
+    if decode is None:
+        return None
     books: dict[str, tuple[Any, Any]] = {}
 
     def read(frame: bytes) -> tuple[Any, Any]:
