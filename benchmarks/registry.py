@@ -28,6 +28,9 @@ MODULES = (
     "benchmarks.pipeline.live",
     "benchmarks.tick_to_trade.harness",
     "benchmarks.pipeline.order_life",
+    "benchmarks.scale.curves",
+    "benchmarks.scale.bursts",
+    "benchmarks.scale.universe",
     "benchmarks.pipeline.footprint",
 )
 
@@ -85,15 +88,21 @@ class Measured:
 
 @dataclass(frozen=True)
 class Target:
-    """`limit(rows)` is the most that the rows of `who` (all of hlfast's where it is None) may have; None: nothing to compare with."""
+    """`limit(rows)` is the most that the rows of `who` (all of hlfast's where it is None) may have; None: nothing to compare with.
+
+    `value(rows)`: what is compared with it, where that is not their highest.
+    """
 
     text: str
     limit: Callable[[Sequence[Measured]], float | None]
     who: str | None = None
     net: bool = False
+    value: Callable[[Sequence[Measured]], float | None] | None = None
 
     def worst(self, rows: Sequence[Measured]) -> float | None:
         """The highest value (or net value) that the target speaks of."""
+        if self.value is not None:
+            return self.value(rows)
         concerned = [row for row in rows if (row.who == self.who if self.who else row.role is Role.HLFAST)]
         values = [row.net if self.net else row.value for row in concerned]
         return max((value for value in values if value is not None), default=None)

@@ -36,7 +36,7 @@ def test_json_has_every_side_of_what_was_asked_for(tmp_path: Path) -> None:
     # then the file says where it ran, and has a row for each side with a time above nothing.
     assert done.returncode == 0, done.stderr
     figures: dict[str, Any] = json.loads(file.read_text())
-    assert figures.keys() == {"machine", "build", "peers", "quick", "benchmarks"}
+    assert figures.keys() == {"machine", "build", "peers", "absent", "quick", "benchmarks"}
     assert figures["machine"].keys() >= {"processor", "cores", "python", "date"}
     assert figures["build"]["version"]
     assert figures["peers"]["coincurve"]
