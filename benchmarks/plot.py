@@ -91,8 +91,8 @@ def _time_axis(axis: Any) -> None:
 
 def _distribution(one: dict[str, Any], pyplot: Any) -> Any:
     """Latency against the share of events that took longer: the tail has as much room as the middle."""
-    figure, axes = pyplot.subplots(figsize=(WIDTH, HEIGHT))
     rows = [row for row in one["rows"] if row["role"] != "stage" and row["distribution"]]
+    figure, axes = pyplot.subplots(figsize=(WIDTH, HEIGHT + 0.1 * len(rows)))
     lines = []
     dashes = iter(("-", "-.", ":", (0, (5, 1))))
     for at, row in enumerate(sorted(rows, key=lambda row: -row["value"])):
@@ -115,7 +115,7 @@ def _distribution(one: dict[str, Any], pyplot: Any) -> Any:
     _time_axis(axes.yaxis)
     axes.grid(True, alpha=0.3)
     axes.set_title(one["what"], fontsize=11)
-    axes.legend(handles=lines, fontsize=8, loc="upper left")
+    axes.legend(handles=lines, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.07), ncol=2, frameon=False)
     return figure
 
 
@@ -178,21 +178,24 @@ def _curve(one: dict[str, Any], pyplot: Any) -> Any:
 def _kernels(kernels: list[dict[str, Any]], pyplot: Any) -> Any:
     """How many times as long the best peer and the slowest one take as hlfast."""
     figure, axes = pyplot.subplots(figsize=(WIDTH, 0.42 * len(kernels) + 1.6))
+    most = 1.0
     for at, one in enumerate(kernels):
         ours, best = _best(one["rows"], "hlfast"), _best(one["rows"], "peer")
         assert ours is not None and best is not None
         slowest = max((row for row in one["rows"] if row["role"] == "peer"), key=lambda row: row["value"])
         near, far = best["value"] / ours["value"], slowest["value"] / ours["value"]
         axes.plot((near, far), (at, at), color="#bbbbbb", linewidth=1.2, zorder=1)
-        axes.plot(near, at, "o", color=PEERS[0], label="best peer" if at == 0 else None)
         axes.plot(far, at, "o", color=PEERS[2], label="slowest peer" if at == 0 else None)
-        axes.text(far * 1.15, at, f"{best['who']}: {near:.1f} ×", va="center", fontsize=7.5)
+        axes.plot(near, at, "o", color=PEERS[0], label="best peer" if at == 0 else None)
+        axes.text(far * 1.25, at, f"best: {best['who']}, {near:.1f} ×", va="center", fontsize=7.5)
+        most = max(most, far)
     axes.axvline(1, color=OURS, linewidth=2)
     names = [f"{one['what']}  ({amount(_best(one['rows'], 'hlfast')['value'])})" for one in kernels]  # type: ignore[index]
     axes.set_yticks(range(len(kernels)), names, fontsize=8)
     axes.invert_yaxis()
     axes.set_xscale("log")
-    axes.set_xlim(0.7, axes.get_xlim()[1] * 12)
+    axes.set_xlim(0.7, most * 1_000)
+    axes.set_xticks([1, 10, 100, 1_000, 10_000], ["1 ×", "10 ×", "100 ×", "1,000 ×", "10,000 ×"])
     axes.grid(True, axis="x", alpha=0.3)
     axes.set_xlabel("times as long as hlfast (red line; its own time in brackets)")
     axes.legend(fontsize=8, loc="lower right")

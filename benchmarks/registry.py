@@ -128,7 +128,7 @@ class Effort:
     tick_rounds: int
 
 
-QUICK = Effort(groups=3, rounds=3, round_ms=2.0, orders=500, starts=3, ticks=150, tick_rounds=1)
+QUICK = Effort(groups=3, rounds=2, round_ms=2.0, orders=400, starts=2, ticks=120, tick_rounds=1)
 FULL = Effort(groups=9, rounds=7, round_ms=8.0, orders=3_000, starts=7, ticks=5_100, tick_rounds=3)
 
 

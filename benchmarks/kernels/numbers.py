@@ -95,6 +95,18 @@ def price_to_grid() -> list[Arm]:
     return [*arms, floor("Python function, empty", nothing, [(price,) for price in prices])]
 
 
+@kernel("price_of_a_sum", "price_e8(sum of two floats, nearest): noise below the grid", times_faster(1))
+def price_of_a_sum() -> list[Arm]:
+    """61003.17 + 29.24 is 61032.409999999996: within a float's noise of a short price, which the exact path settles."""
+    sums = [61_003.17 + 7.31 * at for at in range(POOL)]
+    sums = [price for price in sums if abs(price % 1 - 0.5) > 1e-6]  # ties: away from zero here, to even with %.5g
+    return [
+        ours(BTC.price_e8, [(price, None, "nearest") for price in sums]),
+        peer("SDK's idiom, float", plain.round_price, [(price, 5) for price in sums], read=e8),
+        floor("Python function, empty", nothing, [(price,) for price in sums]),
+    ]
+
+
 @kernel("quantize_price", "quantize_price(price of a model, BUY) → Decimal", at_most(120), times_faster(10))
 def quantize_price() -> list[Arm]:
     prices = prices_of_a_model()

@@ -62,4 +62,4 @@ async def whole_universe(seconds: float) -> list[Measured]:
 
 @pipeline("universe", f"all perpetuals at {TIMES:g} × the venue's rates, one core: delay of the callback", area="scale")
 def universe(effort: Effort) -> list[Measured]:
-    return hlfast.run(whole_universe(10.0 if effort.ticks > 1_000 else 2.0))
+    return hlfast.run(whole_universe(10.0 if effort.ticks > 1_000 else 1.0))
