@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Coroutine
 from dataclasses import fields
+from functools import cache
 from typing import Any, TypeVar
 
 import hlfast
@@ -17,21 +18,23 @@ from hlfast.errors import ConfigError
 T = TypeVar("T")
 
 POOL = 8_192
-"""Prepared nonces of a connector: more than one tick-to-trade block uses."""
-
-FILLS = ("fill_pool", "refill", "fill", "prepare")
-"""The signer's method that fills its pool at once, by whichever of these names it has."""
+"""Prepared nonces of a connector: more than one turn of tick to trade uses."""
 
 
 def can_spin() -> bool:
     return "spin" in inspect.signature(hlfast.run).parameters
 
 
+@cache
 def has_nonce_pool() -> bool:
-    return (
-        any(one.name == "nonce_pool" for one in fields(hlfast.Settings))
-        and prepared_signer(bytes(31) + b"\1", 1) is not None
-    )
+    """Whether the settings know of a pool, and a signer takes one."""
+    if not any(one.name == "nonce_pool" for one in fields(hlfast.Settings)):
+        return False
+    try:
+        hlfast.Signer(bytes(31) + b"\1", nonce_pool=1).close()
+    except ConfigError:
+        return False
+    return True
 
 
 def missing() -> list[str]:
@@ -47,20 +50,3 @@ def missing() -> list[str]:
 def run(main: Coroutine[Any, Any, T], *, spin: bool = False) -> T:
     """`hlfast.run`, polling if `spin`."""
     return hlfast.run(main, **({"spin": True} if spin else {}))
-
-
-def prepared_signer(key: bytes, nonces: int) -> Any:
-    """A signer with `nonces` prepared; None where this build has none."""
-    try:
-        signer: Any = hlfast.Signer(key, nonce_pool=nonces)
-    except ConfigError:
-        return None
-    for name in FILLS:
-        fill = getattr(signer, name, None)
-        if fill is not None:
-            try:
-                fill()
-            except TypeError:
-                fill(nonces)
-            break
-    return signer

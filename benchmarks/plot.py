@@ -178,7 +178,7 @@ def _curve(one: dict[str, Any], pyplot: Any) -> Any:
 def _kernels(kernels: list[dict[str, Any]], pyplot: Any) -> Any:
     """How many times as long the best peer and the slowest one take as hlfast."""
     figure, axes = pyplot.subplots(figsize=(WIDTH, 0.42 * len(kernels) + 1.6))
-    most = 1.0
+    least, most = 1.0, 1.0
     for at, one in enumerate(kernels):
         ours, best = _best(one["rows"], "hlfast"), _best(one["rows"], "peer")
         assert ours is not None and best is not None
@@ -188,13 +188,13 @@ def _kernels(kernels: list[dict[str, Any]], pyplot: Any) -> Any:
         axes.plot(far, at, "o", color=PEERS[2], label="slowest peer" if at == 0 else None)
         axes.plot(near, at, "o", color=PEERS[0], label="best peer" if at == 0 else None)
         axes.text(far * 1.25, at, f"best: {best['who']}, {near:.1f} ×", va="center", fontsize=7.5)
-        most = max(most, far)
+        least, most = min(least, near), max(most, far)
     axes.axvline(1, color=OURS, linewidth=2)
     names = [f"{one['what']}  ({amount(_best(one['rows'], 'hlfast')['value'])})" for one in kernels]  # type: ignore[index]
     axes.set_yticks(range(len(kernels)), names, fontsize=8)
     axes.invert_yaxis()
     axes.set_xscale("log")
-    axes.set_xlim(0.7, most * 1_000)
+    axes.set_xlim(0.7 * least, most * 1_000)
     axes.set_xticks([1, 10, 100, 1_000, 10_000], ["1 ×", "10 ×", "100 ×", "1,000 ×", "10,000 ×"])
     axes.grid(True, axis="x", alpha=0.3)
     axes.set_xlabel("times as long as hlfast (red line; its own time in brackets)")

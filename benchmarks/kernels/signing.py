@@ -6,14 +6,12 @@ from importlib import import_module
 from random import Random
 from typing import Any
 
-import coincurve
 import orjson
 
-from benchmarks import features
 from benchmarks.peers import async_hyperliquid, ccxt, is_installed, module_of, plain, sdk
 from benchmarks.peers.floors import BARE_SIGN, bare_sign, nothing
 from benchmarks.peers.plain import Intent
-from benchmarks.registry import Arm, at_most, floor, kernel, ours, peer, times_floor
+from benchmarks.registry import Arm, floor, kernel, ours, peer, times_floor
 from benchmarks.wire import BLOCK_MS, Feed
 from hlfast import Signer
 from hlfast.config import SIMULATOR_TEST_KEY
@@ -102,45 +100,3 @@ def sign_order() -> list[Arm]:
         *(peer(who, sign, actions, read=numbers) for who, sign in signers.items()),
         floor(BARE_SIGN, bare_sign(KEY), digests),
     ]
-
-
-@kernel("sign_prepared", "the same with prepared nonces: dict → r, s, v", at_most(2_500))
-def sign_prepared() -> list[Arm]:
-    """A prepared nonce gives another signature each time: what is compared is whom each one recovers to."""
-    if features.prepared_signer(KEY, 1) is None:
-        return []
-    (wanted,) = intents(1)
-    action = plain.order_action([wanted])
-    digest = agent_digest(action_hash(action, BLOCK_MS), True)
-    signers: dict[str, Any] = {}
-
-    def fresh(n: int) -> list[tuple[Any, int]]:
-        signers["now"] = features.prepared_signer(KEY, n)
-        return [(action, BLOCK_MS)] * n
-
-    def address(signature: dict[str, Any]) -> bytes:
-        return recovered(signature, digest)
-
-    public = coincurve.PrivateKey(KEY).public_key.format()
-    return [
-        ours(
-            lambda action, nonce: signers["now"].sign_l1_action(action, nonce),
-            fresh=fresh,
-            read=address,
-            expected=public,
-        ),
-        floor(
-            "keccak256 of 180 B, three times",
-            lambda data: (keccak256(data), keccak256(data), keccak256(data)),
-            [(bytes(180),)] * 50,
-        ),
-        floor(BARE_SIGN, bare_sign(KEY), [(digest,)]),
-    ]
-
-
-def recovered(signature: dict[str, Any], digest: bytes) -> bytes:
-    """The public key that made `signature` of `digest`."""
-    r, s, v = numbers(signature)
-    compact = r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([v - 27])
-    key: bytes = coincurve.PublicKey.from_signature_and_message(compact, digest, hasher=None).format()
-    return key

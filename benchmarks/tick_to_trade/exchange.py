@@ -24,7 +24,7 @@ import orjson
 import picows
 import uvloop
 
-from benchmarks.kernels.signing import KEY, recovered
+from benchmarks.kernels.signing import KEY
 from benchmarks.tick_to_trade.answers import ASSETS, SHAPES, SIZE_TEXTS, info, refusal
 from benchmarks.wire import BLOCK_MS, Feed
 from hlfast.clock import monotonic_ns, wall_clock_ms
@@ -130,6 +130,14 @@ def wrong(orders: list[tuple[Tick, bytes]]) -> str:
             if recovered(payload["signature"], agent_digest(connection, False)) != public:
                 return f"the signature of order {at} is not of the trader's key"
     return ""
+
+
+def recovered(signature: dict[str, Any], digest: bytes) -> bytes:
+    """The public key that made `signature` of `digest`. With prepared nonces that is all that can be compared."""
+    r, s = (int(signature[name], 16).to_bytes(32, "big") for name in ("r", "s"))
+    compact = r + s + bytes([signature["v"] - 27])
+    key: bytes = coincurve.PublicKey.from_signature_and_message(compact, digest, hasher=None).format()
+    return key
 
 
 class Socket(picows.WSListener):

@@ -63,7 +63,7 @@ def entrants() -> list[Entrant]:
         found.append(Entrant("sdk", sdk.NAME, Role.PEER))
         found.append(Entrant("sdk-default", sdk.DEFAULT_INSTALL, Role.PEER, 0.2, NATIVELY))
     if is_installed(ccxt.DISTRIBUTION):
-        found.append(Entrant(ccxt.PRO, ccxt.PRO, Role.PEER))
+        found.append(Entrant(ccxt.PRO, ccxt.PRO, Role.PEER, 0.5))
     return found
 
 
