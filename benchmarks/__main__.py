@@ -11,9 +11,10 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import machine, peers
+from benchmarks import features, machine, peers, plot
 from benchmarks.registry import FULL, QUICK, Benchmark, Effort, Mismatch, benchmarks
-from benchmarks.report import Outcome, as_json, print_table
+from benchmarks.report import Outcome, as_json, markdown, print_table
+from hlfast.clock import monotonic_ns
 
 
 def chosen(only: list[str] | None) -> list[Benchmark]:
@@ -40,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", action="append", metavar="NAME", help="a benchmark or an area; may be repeated")
     parser.add_argument("--list", action="store_true", help="print the names and end")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--plot", type=Path, metavar="DIR", help="draw the figures there, as PNG (needs matplotlib)")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown instead")
     parser.add_argument("--debug-ok", action="store_true", help="run a debug build all the same")
     given = parser.parse_args(arguments)
     try:
@@ -51,6 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
         for benchmark in todo:
             print(f"{benchmark.name:24} {benchmark.area:10} {benchmark.what}")
         return 0
+    if given.plot and not plot.is_possible():
+        print("error: --plot needs matplotlib: pip install '.[plot]'", file=sys.stderr)
+        return 2
     build = machine.build_info()
     unfit = machine.unfit_build(build)
     if unfit and not given.debug_ok:
@@ -64,27 +70,38 @@ def main(arguments: list[str] | None = None) -> int:
     print("peers: " + ", ".join(f"{name} {version}" for name, version in versions.items() if version))
     missing = [name for name, version in versions.items() if version is None]
     if missing:
-        print(f"missing, and so not compared: {', '.join(missing)} (pip install {' '.join(missing)})")
+        print(f"missing, and so not compared: {', '.join(missing)} (pip install '.[bench]')")
+    if absent := features.missing():
+        print(f"not in this build, and so without a row: {'; '.join(absent)}")
 
     outcomes = []
-    for benchmark in todo:
+    began = monotonic_ns()
+    for at, benchmark in enumerate(todo, 1):
         if sys.stderr.isatty():
-            print(f"\r\033[K{benchmark.what} …", end="", file=sys.stderr, flush=True)
+            seconds = (monotonic_ns() - began) / 1e9
+            print(f"\r\033[K{at}/{len(todo)} {seconds:.0f} s  {benchmark.what} …", end="", file=sys.stderr, flush=True)
         outcomes.append(run(benchmark, QUICK if given.quick else FULL))
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
-    print()
-    print_table(outcomes)
     mismatches = [outcome.mismatch for outcome in outcomes if outcome.mismatch]
+    figures = {
+        "machine": here,
+        "build": build,
+        "peers": versions,
+        "absent": features.missing(),
+        "quick": given.quick,
+        "benchmarks": [as_json(outcome) for outcome in outcomes],
+    }
+    print()
+    if given.markdown:
+        print(markdown(figures))
+    else:
+        print_table(outcomes)
     if given.json:
-        figures = {
-            "machine": here,
-            "build": build,
-            "peers": versions,
-            "quick": given.quick,
-            "benchmarks": [as_json(outcome) for outcome in outcomes],
-        }
         given.json.write_text(json.dumps(figures, indent=1) + "\n")
+    if given.plot:
+        for path in plot.draw(figures, given.plot):
+            print(path)
     for mismatch in mismatches:
         print(f"error: {mismatch}", file=sys.stderr)
     return 1 if mismatches else 0

@@ -102,7 +102,9 @@ def _around_difference(one: str, two: str) -> tuple[str, str]:
 
 # -- loops --------------------------------------------------------------------------------------------------------------
 def measure_arms(name: str, arms: list[Arm], effort: Effort) -> list[Measured]:
-    """Compare, then time, every arm of a kernel."""
+    """Compare, then time, every arm of a kernel; a kernel without arms is one that this build cannot run."""
+    if not arms:
+        return []
     check(name, arms)
     loops = (python_loop, c_loop)
     with collector_off():
@@ -172,9 +174,18 @@ def timed(call: Callable[..., Any], *args: Any, **more: Any) -> tuple[int, Any]:
     return monotonic_ns() - start, result
 
 
-def summarise(who: str, role: Role, samples: Sequence[int]) -> Measured:
+FINE = (*(at / 100 for at in range(100)), 0.995, 0.999, 0.9995, 0.9999, 1.0)
+"""Quantiles of a distribution that is drawn."""
+
+
+def summarise(who: str, role: Role, samples: Sequence[int], at: float | None = None) -> Measured:
     """A row from single calls: its value is their median."""
     ordered = sorted(samples)
     last = len(ordered) - 1
-    percentiles = {name: float(ordered[min(last, int(q * len(ordered)))]) for name, q in QUANTILES.items()}
-    return Measured(who, role, percentiles["p50"], percentiles=percentiles, count=len(ordered))
+
+    def quantile(q: float) -> float:
+        return float(ordered[min(last, int(q * len(ordered)))])
+
+    percentiles = {name: quantile(q) for name, q in QUANTILES.items()}
+    finer = tuple((q, quantile(q)) for q in FINE)
+    return Measured(who, role, percentiles["p50"], None, percentiles, len(ordered), at, finer)

@@ -26,7 +26,11 @@ MODULES = (
     "benchmarks.kernels.tracking",
     "benchmarks.pipeline.order_path",
     "benchmarks.pipeline.live",
+    "benchmarks.tick_to_trade.harness",
     "benchmarks.pipeline.order_life",
+    "benchmarks.scale.curves",
+    "benchmarks.scale.bursts",
+    "benchmarks.scale.universe",
     "benchmarks.pipeline.footprint",
 )
 
@@ -68,7 +72,8 @@ class Arm:
 class Measured:
     """One row of the table. `value`: the least of the medians of a loop, or the median of single calls.
 
-    `net`: the same kernel looped in C, less an empty call. `percentiles`: of single calls, by name.
+    `net`: the same kernel looped in C, less an empty call. `percentiles`: of single calls, by name. `distribution`: the
+    same, finer, as (quantile, value). `at`: where on its benchmark's axis the row stands (see `Benchmark.axis`).
     """
 
     who: str
@@ -77,19 +82,27 @@ class Measured:
     net: float | None = None
     percentiles: dict[str, float] = field(default_factory=dict)
     count: int = 0
+    at: float | None = None
+    distribution: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
 class Target:
-    """`limit(rows)` is the most that the rows of `who` (all of hlfast's where it is None) may have; None: nothing to compare with."""
+    """`limit(rows)` is the most that the rows of `who` (all of hlfast's where it is None) may have; None: nothing to compare with.
+
+    `value(rows)`: what is compared with it, where that is not their highest.
+    """
 
     text: str
     limit: Callable[[Sequence[Measured]], float | None]
     who: str | None = None
     net: bool = False
+    value: Callable[[Sequence[Measured]], float | None] | None = None
 
     def worst(self, rows: Sequence[Measured]) -> float | None:
         """The highest value (or net value) that the target speaks of."""
+        if self.value is not None:
+            return self.value(rows)
         concerned = [row for row in rows if (row.who == self.who if self.who else row.role is Role.HLFAST)]
         values = [row.net if self.net else row.value for row in concerned]
         return max((value for value in values if value is not None), default=None)
@@ -101,22 +114,27 @@ class Target:
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure: `groups` × `rounds` loops of about `round_ms` an arm; `orders` and `starts` where single ones count."""
+    """How long to measure: `groups` × `rounds` loops of about `round_ms` an arm; `orders` and `starts` where single ones count.
+
+    `ticks` of tick to trade come in `tick_rounds` turns.
+    """
 
     groups: int
     rounds: int
     round_ms: float
     orders: int
     starts: int
+    ticks: int
+    tick_rounds: int
 
 
-QUICK = Effort(groups=3, rounds=3, round_ms=3.0, orders=500, starts=3)
-FULL = Effort(groups=9, rounds=7, round_ms=8.0, orders=3_000, starts=7)
+QUICK = Effort(groups=3, rounds=2, round_ms=2.0, orders=400, starts=2, ticks=120, tick_rounds=1)
+FULL = Effort(groups=9, rounds=7, round_ms=8.0, orders=3_000, starts=7, ticks=5_100, tick_rounds=3)
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """An entry of the table. `arms`: only a kernel has them."""
+    """An entry of the table. `arms`: only a kernel has them. `axis`: what its rows' `at` counts, of a curve."""
 
     name: str
     what: str
@@ -125,6 +143,7 @@ class Benchmark:
     targets: tuple[Target, ...]
     measure: Callable[[Effort], list[Measured]]
     arms: Callable[[], list[Arm]] | None = None
+    axis: str | None = None
 
 
 _TABLE: dict[str, Benchmark] = {}
@@ -156,12 +175,12 @@ def kernel(name: str, what: str, *targets: Target) -> Callable[[Callable[[], lis
 
 
 def pipeline(
-    name: str, what: str, *targets: Target, unit: str = "ns"
+    name: str, what: str, *targets: Target, unit: str = "ns", area: str = "pipeline", axis: str | None = None
 ) -> Callable[[Callable[[Effort], list[Measured]]], Callable[[Effort], list[Measured]]]:
     """Register a function that measures itself."""
 
     def register(measure: Callable[[Effort], list[Measured]]) -> Callable[[Effort], list[Measured]]:
-        _add(Benchmark(name, what, "pipeline", unit, targets, measure))
+        _add(Benchmark(name, what, area, unit, targets, measure, axis=axis))
         return measure
 
     return register
@@ -212,11 +231,11 @@ def times_floor(factor: float, plus: float = 0.0, *, who: str | None = None) -> 
     return Target(_of(who) + f"≤ {factor:g} × floor" + (f" + {amount(plus)}" if plus else ""), limit, who)
 
 
-def times_faster(factor: float) -> Target:
+def times_faster(factor: float, *, who: str | None = None) -> Target:
     """At least `factor` times as fast as the best peer of the same run."""
 
     def limit(rows: Sequence[Measured]) -> float | None:
         peers = [row.value for row in rows if row.role is Role.PEER]
         return min(peers) / factor if peers else None
 
-    return Target(f"≥ {factor:g} × as fast as the best peer", limit)
+    return Target(_of(who) + f"≥ {factor:g} × as fast as the best peer", limit, who)

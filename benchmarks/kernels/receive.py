@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from benchmarks import wire
-from benchmarks.peers import module_of, plain, sdk
+from benchmarks.peers import books, ccxt, is_installed, module_of, nautilus, plain, sdk
 from benchmarks.peers.floors import nothing
 from benchmarks.registry import Arm, at_most, floor, kernel, ours, peer, times_faster
 from benchmarks.wire import BTC, ETH, HYPE, KPEPE, MARKETS, Feed, Market
@@ -163,6 +163,7 @@ def book_arms(market: Market, levels: int) -> list[Arm]:
             return [plain_levels([(level.px, level.sz) for level in side], market.sz_decimals) for side in sides]
 
         arms.append(peer("msgspec, typed", typed, [(frame,) for frame in frames], read=read_typed))
+    arms += container_arms(market, frames)
     if sdk.is_installed():
         ear = Ear()
         theirs = sdk.Reader([market.coin], wire.USER, ear.hear)
@@ -176,7 +177,37 @@ def book_arms(market: Market, levels: int) -> list[Arm]:
             ]
 
         arms.append(peer(f"{sdk.NAME}, text", theirs.feed, [(frame.decode(),) for frame in frames], read=read_sdk))
+    if is_installed(ccxt.DISTRIBUTION):
+        pro = ccxt.BookReader()
+
+        def read_pro(_: Any) -> Any:
+            book = pro.books[ccxt.symbol(market.coin)]
+            return [plain_levels([row[:2] for row in book[side]], market.sz_decimals) for side in ("bids", "asks")]
+
+        arms.append(peer(ccxt.PRO, pro.feed, [(frame.decode(),) for frame in frames], read=read_pro))
     return [*arms, floor("Python function, empty", nothing, [(frame,) for frame in frames])]
+
+
+def container_arms(market: Market, frames: list[bytes]) -> list[Arm]:
+    """Frames into the order books that come as wheels."""
+    ways: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], Any]] | None] = {
+        "msgspec + sortedcontainers": books.sorted_dicts(),
+        "msgspec + order-book (C)": books.order_book(),
+    }
+    if nautilus.is_installed():
+        read = nautilus.book_reader({market.coin: (market.sz_decimals, market.px_decimals)})
+        ways[f"msgspec + {nautilus.NAME}"] = None if read is None else (read, nautilus.levels)
+    arms = []
+    for name, way in ways.items():
+        if way is None:
+            continue
+        feed, levels_of = way
+
+        def read_levels(book: Any, levels_of: Callable[[Any], Any] = levels_of) -> Any:
+            return [plain_levels(side, market.sz_decimals) for side in levels_of(book)]
+
+        arms.append(peer(name, feed, [(frame,) for frame in frames], read=read_levels))
+    return arms
 
 
 @kernel("book_20_btc", "l2Book 2×20, BTC → book", at_most(1_500), at_most(1_000), times_faster(10))

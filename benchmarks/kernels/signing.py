@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from coincurve import PrivateKey, PublicKey
 
-from benchmarks.peers import module_of, plain, sdk
+from benchmarks.peers import async_hyperliquid, ccxt, is_installed, module_of, plain, sdk
 from benchmarks.peers.floors import BARE_SIGN, bare_sign, nothing
 from benchmarks.peers.plain import Intent
 from benchmarks.registry import Arm, Mismatch, at_most, floor, kernel, ours, peer, times_floor
@@ -60,6 +60,10 @@ def encode_order() -> list[Arm]:
     arms = [ours(encode, wanted, read=read), peer("msgpack + orjson", encode_plainly, wanted, read=read)]
     if sdk.is_installed():
         arms.append(peer(sdk.NAME, sdk.encoder(), wanted, read=read))
+    if is_installed(async_hyperliquid.DISTRIBUTION):
+        arms.append(peer(async_hyperliquid.NAME, async_hyperliquid.encoder(), wanted, read=read))
+    if is_installed(ccxt.DISTRIBUTION):
+        arms.append(peer(ccxt.NAME, ccxt.encoder(SIMULATOR_TEST_KEY), wanted, read=read))
     return [*arms, floor("Python function, empty", nothing, wanted)]
 
 
@@ -74,18 +78,29 @@ def keccak() -> list[Arm]:
     return [*arms, floor("Python function, empty", nothing, packed)]
 
 
+def numbers(signature: dict[str, Any]) -> tuple[int, int, int]:
+    """(r, s, v): some write leading zeros, some do not."""
+    return int(signature["r"], 16), int(signature["s"], 16), signature["v"]
+
+
 @kernel("sign_order", "L1 signature of one order: dict → r, s, v", times_floor(1.15), times_floor(1.3))
 def sign_order() -> list[Arm]:
     actions = [(plain.order_action([one]), BLOCK_MS + at) for at, one in enumerate(intents(8))]
     digests = [(agent_digest(action_hash(action, nonce), True),) for action, nonce in actions]
-    arms = [
-        ours(Signer(KEY).sign_l1_action, actions),
-        peer("msgpack + keccak + coincurve", plain.OrderSigner(KEY, plain.keccak()).sign, actions),
-    ]
+    signers = {"msgpack + keccak + coincurve": plain.OrderSigner(KEY, plain.keccak()).sign}
     if sdk.is_installed():
-        arms.append(peer(sdk.NAME, sdk.signer(SIMULATOR_TEST_KEY), actions))
-        arms.append(peer(sdk.DEFAULT_INSTALL, sdk.natively(sdk.signer(SIMULATOR_TEST_KEY)), actions))
-    return [*arms, floor(BARE_SIGN, bare_sign(KEY), digests)]
+        signers[sdk.NAME] = sdk.signer(SIMULATOR_TEST_KEY)
+        signers[sdk.DEFAULT_INSTALL] = sdk.natively(sdk.signer(SIMULATOR_TEST_KEY))
+    if is_installed(async_hyperliquid.DISTRIBUTION):
+        signers[async_hyperliquid.NAME] = async_hyperliquid.signer(SIMULATOR_TEST_KEY)
+    if is_installed(ccxt.DISTRIBUTION):
+        signers[ccxt.NAME] = ccxt.signer(SIMULATOR_TEST_KEY)
+        signers[ccxt.WITHOUT_COINCURVE] = ccxt.without_coincurve(ccxt.signer(SIMULATOR_TEST_KEY))
+    return [
+        ours(Signer(KEY).sign_l1_action, actions, read=numbers),
+        *(peer(who, sign, actions, read=numbers) for who, sign in signers.items()),
+        floor(BARE_SIGN, bare_sign(KEY), digests),
+    ]
 
 
 @kernel("sign_prepared", "the same with prepared nonces: dict → r, s, v", at_most(2_500, who="hlfast"))

@@ -130,15 +130,25 @@ class Reader:
             )  # fmt: skip
 
 
-def typed_book_reader() -> Callable[[bytes], tuple[Any, Any]] | None:
-    """msgspec with types: bytes → (bids, asks) of objects with float `px` and `sz`. None if msgspec is missing."""
+def typed_decoder() -> Callable[[bytes], Any] | None:
+    """msgspec with types: bytes → a message whose `data` has `coin`, `time` and two `levels` of float `px` and `sz`."""
     msgspec = module_of("msgspec")
     if msgspec is None:
         return None
     level = msgspec.defstruct("level", [("px", float), ("sz", float), ("n", int)], gc=False)
     sides = tuple[list[level], list[level]]  # type: ignore[valid-type]
     data = msgspec.defstruct("data", [("coin", str), ("time", int), ("levels", sides)])
-    decode = msgspec.json.Decoder(msgspec.defstruct("message", [("data", data)]), strict=False).decode
+    decode: Callable[[bytes], Any] = msgspec.json.Decoder(
+        msgspec.defstruct("message", [("data", data)]), strict=False
+    ).decode
+    return decode
+
+
+def typed_book_reader() -> Callable[[bytes], tuple[Any, Any]] | None:
+    """msgspec with types: bytes → (bids, asks) of objects with float `px` and `sz`. None if msgspec is missing."""
+    decode = typed_decoder()
+    if decode is None:
+        return None
     books: dict[str, tuple[Any, Any]] = {}
 
     def read(frame: bytes) -> tuple[Any, Any]:
@@ -194,13 +204,13 @@ def by_pycryptodome() -> Callable[[bytes], bytes]:
 class OrderSigner:
     """L1 signatures from msgpack, the fastest keccak at hand and coincurve's Python API; constants are made once."""
 
-    def __init__(self, key: bytes, hash_of: Callable[[bytes], bytes]) -> None:
+    def __init__(self, key: bytes, hash_of: Callable[[bytes], bytes], *, is_mainnet: bool = True) -> None:
         self._key = coincurve.PrivateKey(key)
         self._hash = hash_of
         domain = hash_of(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
         domain += hash_of(b"Exchange") + hash_of(b"1") + (1337).to_bytes(32, "big") + bytes(32)
         self._envelope = b"\x19\x01" + hash_of(domain)
-        self._agent = hash_of(b"Agent(string source,bytes32 connectionId)") + hash_of(b"a")
+        self._agent = hash_of(b"Agent(string source,bytes32 connectionId)") + hash_of(b"a" if is_mainnet else b"b")
 
     def sign(self, action: dict[str, Any], nonce: int) -> dict[str, Any]:
         packed = packb(action) + nonce.to_bytes(8, "big") + b"\x00"

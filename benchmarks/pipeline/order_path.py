@@ -17,7 +17,7 @@ from coincurve import PublicKey
 import hlfast
 from benchmarks.kernels.signing import KEY, intents
 from benchmarks.measure import frozen, same, summarise, timed
-from benchmarks.peers import plain, sdk
+from benchmarks.peers import async_hyperliquid, ccxt, is_installed, plain, sdk
 from benchmarks.peers.floors import BARE_SIGN, bare_sign
 from benchmarks.peers.plain import Intent
 from benchmarks.pipeline.sink import OrderDesk
@@ -47,6 +47,10 @@ def peers() -> dict[str, tuple[Callable[..., bytes], int]]:
         orders = sdk.Orders(SIMULATOR_TEST_KEY, [("BTC", 5)])
         requests[sdk.NAME] = (orders.request, 2)
         requests[sdk.DEFAULT_INSTALL] = (sdk.natively(orders.request), 40)
+    if is_installed(async_hyperliquid.DISTRIBUTION):
+        requests[async_hyperliquid.NAME] = (async_hyperliquid.Orders(SIMULATOR_TEST_KEY).request, 2)
+    if is_installed(ccxt.DISTRIBUTION):
+        requests[ccxt.NAME] = (ccxt.Orders(SIMULATOR_TEST_KEY).request, 4)
     return requests
 
 
@@ -56,7 +60,8 @@ def payload_of(body: bytes) -> dict[str, Any]:
     inner: dict[str, Any] = message["request"]["payload"] if "request" in message else message
     signature = inner["signature"]
     numbers = {"r": int(signature["r"], 16), "s": int(signature["s"], 16), "v": signature["v"]}
-    return {**inner, "signature": numbers}  # the SDK leaves leading zeros out
+    # The SDK leaves leading zeros out; what is null may be left out too.
+    return {"vaultAddress": None, "expiresAfter": None, **inner, "signature": numbers}
 
 
 def with_signer(payload: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ ctypedef struct Event:
     int64_t stage_ns[N_STAGES]               # -1: not passed
 
 cdef Event _worst[2][KEPT]
+cdef int _order[2][KEPT]
 cdef int _kept[2]
 cdef int64_t _least[2]                       # what an event has to exceed to be kept
 cdef int64_t _frame_ns = 0
@@ -85,21 +86,33 @@ cdef int64_t enter_frame(int64_t recv_ns) noexcept nogil:
 
 
 cdef Event* _place_for(int kind, int64_t whole_ns) noexcept nogil:
-    """Where to keep a slow event: a free place, or that of the fastest one kept. Brings `_least` up to date."""
-    cdef int i, at = 0
-    cdef int64_t least = whole_ns
+    """Where to keep a slow event: a free place, or that of the fastest one kept. Brings `_least` up to date.
+
+    `_order` is a heap of places, the fastest event first: a process that falls behind has ever slower events, and must
+    not search all that are kept for each of them.
+    """
+    cdef int i, child, at
     if _kept[kind] < KEPT:
-        at = _kept[kind]
+        i = at = _kept[kind]
         _kept[kind] += 1
+        while i > 0 and _worst[kind][_order[kind][(i - 1) // 2]].whole_ns > whole_ns:
+            _order[kind][i] = _order[kind][(i - 1) // 2]
+            i = (i - 1) // 2
     else:
-        for i in range(KEPT):
-            if _worst[kind][i].whole_ns < _worst[kind][at].whole_ns:
-                at = i
+        i = 0
+        at = _order[kind][0]
+        while 2 * i + 1 < KEPT:
+            child = 2 * i + 1
+            if child + 1 < KEPT and _worst[kind][_order[kind][child + 1]].whole_ns < _worst[kind][_order[kind][child]].whole_ns:
+                child += 1
+            if _worst[kind][_order[kind][child]].whole_ns >= whole_ns:
+                break
+            _order[kind][i] = _order[kind][child]
+            i = child
+    _order[kind][i] = at
     _worst[kind][at].whole_ns = whole_ns
-    for i in range(_kept[kind]):
-        if _worst[kind][i].whole_ns < least:
-            least = _worst[kind][i].whole_ns
-    _least[kind] = least if _kept[kind] == KEPT else -1
+    if _kept[kind] == KEPT:
+        _least[kind] = _worst[kind][_order[kind][0]].whole_ns
     memset(_worst[kind][at].stage_ns, 0xFF, sizeof(_worst[kind][at].stage_ns))
     return &_worst[kind][at]
 

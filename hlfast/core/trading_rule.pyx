@@ -7,7 +7,7 @@ with the nearest valid values named, unless the caller asks for rounding.
 """
 
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
-from libc.math cimport fabs
+from libc.math cimport fabs, rint
 from libc.stdint cimport int64_t
 
 from hlfast.core.fixed cimport int128, number_to_scaled, pow10_i64, scaled_text
@@ -173,18 +173,31 @@ cdef class TradingRule:
         return high
 
     cdef int64_t price_to_e8(self, object price, int is_buy, int rounding) except -1:
-        cdef int64_t px, low, high
+        cdef int64_t px, low, high, twice
         cdef bint exact = True
-        cdef double rest
-        if rounding != ROUND_REFUSE and PyFloat_CheckExact(price) and between(PyFloat_AS_DOUBLE(price), 1e8, &px, &rest):
-            # Strictly between two multiples of 1e-8, which is finer than every grid: what is below and above it on the
-            # grid follows from them.
-            low, high = self.price_floor(px), self.price_ceil(px + 1)
+        cdef double x, rest
+        if rounding != ROUND_REFUSE and PyFloat_CheckExact(price):
+            x = PyFloat_AS_DOUBLE(price)
+            if between(x, 1e8, &px, &rest):
+                # Strictly between two multiples of 1e-8, which is finer than every grid: what is below and above it on
+                # the grid follows from them.
+                low, high = self.price_floor(px), self.price_ceil(px + 1)
+                twice = 2 * px + 1
+            elif 1e-8 <= x < 4e6:
+                # At a multiple of 1e-8 or within a float's noise of it, as a sum of prices is. Off the grid by a whole
+                # 1e-8 or more, it lies between the same two grid prices as that multiple does.
+                px = <int64_t>rint(x * 1e8)
+                low, high = self.price_floor(px), self.price_ceil(px)
+                twice = 2 * px
+                if low == px or -2 < twice - low - high < 2:
+                    low = 0
+            else:
+                low = high = twice = 0
             if low > 0 and high > 0:
                 if rounding == ROUND_PASSIVE and is_buy >= 0:
                     return low if is_buy else high
-                if 2 * px + 1 != low + high:
-                    return high if 2 * px + 1 > low + high else low
+                if twice != low + high:
+                    return high if twice > low + high else low
         try:
             px = number_to_scaled(price, 8, True)
         except RangeError:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
-import subprocess
-import sys
-import sysconfig
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
-import hlfast
 from hlfast.core.order_book import OrderBook
 from hlfast.core.updates import TradeUpdate
+
+from ..downstream import build
 
 HANDLER = """
 from libc.stdint cimport int64_t
@@ -47,37 +42,11 @@ def read(bytes text, int decimals):
 def signed_lots(TradeUpdate fill not None):
     return fill.lots if fill.is_buy else -fill.lots
 """
-BUILD = """
-import sys
-from Cython.Build import cythonize
-from setuptools import Extension, setup
-extension = Extension("downstream", ["downstream.pyx"], extra_compile_args=["-O0"])
-setup(
-    script_args=["-q", "build_ext", "--inplace"],
-    ext_modules=cythonize([extension], include_path=[sys.argv[1]], language_level=3, quiet=True),
-)
-"""
 
 
 @pytest.fixture(scope="module")
 def downstream(tmp_path_factory):
-    for needed in ("Cython", "setuptools"):
-        if importlib.util.find_spec(needed) is None:
-            pytest.skip(f"{needed} is not installed here: nothing to compile a downstream module with")
-    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
-    if shutil.which(compiler) is None:
-        pytest.skip(f"no C compiler {compiler!r} here")
-    folder = tmp_path_factory.mktemp("downstream")
-    (folder / "downstream.pyx").write_text(HANDLER)
-    (folder / "build.py").write_text(BUILD)
-    parent = str(Path(hlfast.__file__).parents[1])
-    ran = subprocess.run([sys.executable, "build.py", parent], cwd=folder, capture_output=True, text=True, timeout=120)
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    [built] = [p for p in folder.iterdir() if p.name.endswith(sysconfig.get_config_var("EXT_SUFFIX"))]
-    spec = importlib.util.spec_from_file_location("downstream", built)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return build("downstream", HANDLER, tmp_path_factory.mktemp("downstream"))
 
 
 def test_a_compiled_handler_reads_the_books_levels(downstream):

@@ -36,6 +36,7 @@ Written by `python tests/arch/test_index.py` from the docstrings of the tests; a
 | `connector/` | the connector against the local exchange, over real sockets |
 | `sim/` | the local exchange itself: matching, money, refusals, verification of signatures, its streams |
 | `engine/`, `cli/`, `examples/` | strategies and their runner, the command line and the demo, the shipped examples |
+| `leaks/` | what frames and objects leave behind: memory stays where it was |
 | `arch/` | layers, what a wheel holds, a downstream module compiled against it, this index |
 
 `pytest` runs all of it; `pytest --long` the long versions too. The suite also has to pass on a build with

@@ -36,7 +36,7 @@ def test_json_has_every_side_of_what_was_asked_for(tmp_path: Path) -> None:
     # then the file says where it ran, and has a row for each side with a time above nothing.
     assert done.returncode == 0, done.stderr
     figures: dict[str, Any] = json.loads(file.read_text())
-    assert figures.keys() == {"machine", "build", "peers", "quick", "benchmarks"}
+    assert figures.keys() == {"machine", "build", "peers", "absent", "quick", "benchmarks"}
     assert figures["machine"].keys() >= {"processor", "cores", "python", "date"}
     assert figures["build"]["version"]
     assert figures["peers"]["coincurve"]
@@ -105,3 +105,126 @@ def test_a_missing_peer_is_named_and_nothing_fails() -> None:
     missing = next(line for line in done.stdout.splitlines() if line.startswith("missing"))
     assert "hyperliquid-python-sdk" in missing
     assert "official SDK" not in done.stdout
+
+
+def test_markdown_has_a_row_for_every_side() -> None:
+    done = run(*CHEAP, "--markdown")
+    assert done.returncode == 0, done.stderr
+    assert "| float_to_wire(x) | **hlfast** |" in done.stdout
+    assert "| what | target | limit | value | met |" in done.stdout
+
+
+def test_pictures_without_matplotlib_are_refused_with_what_to_install(tmp_path: Path) -> None:
+    done = run(*CHEAP, "--plot", str(tmp_path), before="run.plot.is_possible = lambda: False")
+    assert done.returncode == 2
+    assert "'.[plot]'" in done.stderr
+    assert done.stdout == ""
+
+
+def test_pictures_are_drawn_from_the_figures(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: an extra")
+    done = run("--quick", "--debug-ok", "--only", "scale_handlers", "--only", "event_1", "--plot", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"scale_handlers.png", "kernels.png"}
+
+
+def test_a_curve_says_where_on_its_axis_each_row_stands(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    done = run("--quick", "--debug-ok", "--only", "scale_handlers", "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    (curve,) = json.loads(file.read_text())["benchmarks"]
+    assert curve["axis"] == "handlers"
+    assert {row["at"] for row in curve["rows"] if row["role"] == "hlfast"} == {1, 5, 10, 20, 50}
+
+
+# -- tick to trade --------------------------------------------------------------------------------------------------------
+def test_tick_to_trade_runs_plain_and_over_verified_tls(tmp_path: Path) -> None:
+    # Given the floor and hlfast alone, when ticks are sent to both,
+    file = tmp_path / "figures.json"
+    plant = (
+        "from benchmarks.tick_to_trade import harness; everyone = harness.entrants(); "
+        "harness.entrants = lambda: [one for one in everyone if one.trader in ('echo', 'hlfast')]"
+    )
+    done = run("--quick", "--debug-ok", "--only", "tick_to_trade", "--json", str(file), before=plant)
+    # then each has as many samples as ticks, and hlfast's stages are there.
+    assert done.returncode == 0, done.stderr + done.stdout
+    for benchmark in json.loads(file.read_text())["benchmarks"]:
+        rows = {row["who"]: row for row in benchmark["rows"]}
+        assert rows["hlfast"]["count"] == rows["bare picows echo"]["count"] > 0
+        assert rows["hlfast"]["percentiles"].keys() == {"p50", "p90", "p99", "p99.9", "max"}
+        assert rows["sign"]["count"] >= rows["hlfast"]["count"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("", ""),
+        ("order['p'] = '1'", "was answered by"),
+        ("order['a'] = 7", "was answered by"),
+        ("payload['nonce'] += 1", "signature of order 0"),
+    ],
+)
+def test_tick_to_trade_accepts_no_order_but_what_was_meant(change: str, said: str) -> None:
+    code = f"""
+import orjson
+from benchmarks.kernels.signing import KEY
+from benchmarks.peers import plain
+from benchmarks.tick_to_trade import answers, exchange
+tick = exchange.Tick(0)
+wanted = plain.Intent("BTC", 0, True, float(tick.best_bid), answers.SIZES["BTC"], "Alo", "0x" + "1" * 32, 5)
+body = plain.OrderSigner(KEY, plain.keccak(), is_mainnet=False).request((wanted,), 1_790_358_575_700)
+message = orjson.loads(body)
+payload = message["request"]["payload"]
+(order,) = payload["action"]["orders"]
+{change}
+print(exchange.wrong([(tick, orjson.dumps(message))]))
+"""
+    done = code_in_checkout(code)
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout if said else done.stdout.strip() == ""
+
+
+def code_in_checkout(code: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+# -- the guard ------------------------------------------------------------------------------------------------------------
+def guard(folder: Path, counts: dict[str, float], *arguments: str, more: str = "") -> subprocess.CompletedProcess[str]:
+    """`python -m benchmarks.guard *arguments` with these counts, as if valgrind had made them, on a release build."""
+    return code_in_checkout(
+        f"""
+import sys
+from pathlib import Path
+import benchmarks.guard.__main__ as guard
+guard.FOLDER, guard.ROOT, guard.count = Path({str(folder)!r}), Path({str(folder)!r}), lambda: {counts!r}
+guard.shutil.which = lambda name: name
+guard.machine.unfit_build = lambda build: None
+{more}
+sys.exit(guard.main({list(arguments)!r}))
+"""
+    )
+
+
+def test_the_guard_fails_above_its_tolerance_only(tmp_path: Path) -> None:
+    # Given no baseline, the guard reports and passes;
+    first = guard(tmp_path, {"sign": 100.0, "bbo": 100.0})
+    assert first.returncode == 0 and "not compared: no baseline" in first.stdout
+    # and with one, 4 % more passes and 6 % more fails, with the kernel's name.
+    assert guard(tmp_path, {"sign": 100.0, "bbo": 100.0}, "--renew").returncode == 0
+    assert guard(tmp_path, {"sign": 104.0, "bbo": 50.0}).returncode == 0
+    slower = guard(tmp_path, {"sign": 106.0, "bbo": 100.0})
+    assert slower.returncode == 1 and "sign: +6.0%" in slower.stderr and "bbo" not in slower.stderr
+    gone = guard(tmp_path, {"sign": 100.0})
+    assert gone.returncode == 1 and "bbo: gone" in gone.stderr
+
+
+def test_the_guard_compares_nothing_with_another_interpreters_baseline(tmp_path: Path) -> None:
+    assert guard(tmp_path, {"sign": 100.0}, "--renew").returncode == 0
+    other = guard(tmp_path, {"sign": 200.0}, more="guard.made_with = lambda build: {'cython': 'x', 'interpreter': 'y'}")
+    assert other.returncode == 0 and "cython and interpreter differ" in other.stdout
+
+
+def test_the_guard_says_so_where_there_is_no_valgrind(tmp_path: Path) -> None:
+    without = guard(tmp_path, {}, more="guard.shutil.which = lambda name: None")
+    assert without.returncode == 0 and "skipped: valgrind is not installed" in without.stdout

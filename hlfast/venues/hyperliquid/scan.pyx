@@ -506,11 +506,11 @@ cdef class Router(FrameSink):
                 self._count[UNKNOWN_COIN] = unknown_coins      # rows read before the surprise are read again
                 self._parse(&frame, outcome == SURPRISE)
         except (KeyboardInterrupt, SystemExit):
+            enter_frame(before)
             raise
         except BaseException as error:
             self._malformed(f"reading the frame failed with {type(error).__name__}: {error}; it was skipped", &frame)
-        finally:
-            enter_frame(before)
+        enter_frame(before)
         return 0
 
     cdef int _scan(self, Frame* f) except -1:
