@@ -1,3 +1,5 @@
+# cython: linetrace=False
+# Tracing takes the GIL for each line, also in the thread that must never hold it.
 """Prepared nonces (layer 2, hot): the curve multiplication of a signature, done before there is anything to sign.
 
 ECDSA is s = 1/k (z + r d) mod n, and only r = x(k G) is slow; it does not depend on the message. A thread at the lowest
