@@ -144,7 +144,6 @@ async def run_cell(moment: str, fault: str, action: str, seed: int = 0) -> Outco
         exchange.change("set_mark", COIN, MID)
         exchange.change("set_book", COIN, [(MID - 30, "1")], [(MID + 30, "1")])
         hl = hlfast.connect(exchange.network, settings=SETTINGS)
-        hl.entry.nonces.reset()
         async with hl:
             judge = Judge(hl, exchange)
             hl.watch(COIN)

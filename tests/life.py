@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -82,6 +83,8 @@ class Life:
         self.hl: HyperliquidConnector
         self.judge: Judge
         self._armed: list[Any] = []
+        self._modifies: Counter[str] = Counter()
+        self._other: HyperliquidConnector | None = None
         try:
             self.time.run(self._open(seed))
         except BaseException:
@@ -94,7 +97,6 @@ class Life:
         self.exchange.change("set_mark", COIN, MID)
         self.house_quotes()
         self.hl = hlfast.connect(self.exchange.network, settings=QUICK)
-        self.hl.entry.nonces.reset()  # time begins anew with each life
         for session in (self.hl._account_session, self.hl._market_session):
             session._backoff = Backoff(QUICK.backoff_min, QUICK.backoff_max, seed=seed)
         await self.hl.__aenter__()
@@ -123,7 +125,7 @@ class Life:
     def modify(self, pick: int, step: int | None = None, size: str | None = None) -> None:
         async def act(order: InFlightOrder) -> None:
             price = None if step is None else Wish("buy" if order.is_buy else "sell", step, "0").price
-            self.hl.modify(order, price=price, size=size)
+            self._modifies[order.client_order_id] += self.hl.modify(order, price=price, size=size)
 
         self._with_one(pick, act)
 
@@ -164,6 +166,19 @@ class Life:
     def others_trade(self, side: str, size: str) -> None:
         """Somebody takes what rests nearer than the house."""
         self.exchange.change("take", COIN, side, size, MID + (STEP if side == "buy" else -STEP) * 2)
+
+    def elsewhere(self, wish: Wish) -> None:
+        """The same account orders from somewhere else: it is not ours to judge, but its fills are the account's."""
+
+        async def act() -> None:
+            if self._other is None:
+                self._other = hlfast.connect(self.exchange.network, settings=QUICK)
+                with contextlib.suppress(HlfastError):
+                    await self._other.__aenter__()
+            with contextlib.suppress(HlfastError):
+                self._other.place([wish.params()])
+
+        self.time.run(act())
 
     def mark_moves(self, step: int) -> None:
         """Triggers go by it."""
@@ -214,8 +229,19 @@ class Life:
             self.wait(100)
             waited += 100
         self.wait(2_500)
-        differences = self.judge.unsettled() + self.judge.settled()
+        differences = self.judge.unsettled() + self.judge.settled() + self._modifies_unanswered()
         assert not differences, differences
+
+    def _modifies_unanswered(self) -> list[str]:
+        """Each modify took effect or was refused, once; only the end of its order leaves one without a word."""
+        found = []
+        for order in self.judge.orders:
+            told = self.judge.told.get(order.client_order_id, [])
+            answers = told.count("OrderModified") + told.count("OrderModifyRejected")
+            asked = self._modifies[order.client_order_id]
+            if answers > asked or (answers < asked and not order.is_done):
+                found.append(f"{order!r}: {asked} modifies were sent, and {answers} answered: {told}")
+        return found
 
     def check(self) -> None:
         differences = self.judge.at_once()
@@ -237,6 +263,8 @@ class Life:
 
     def close(self) -> None:
         try:
+            if self._other is not None:
+                self.time.run(self._other.disconnect())
             self.time.run(self.hl.disconnect())
             self.time.run(self.exchange.stop())
         finally:

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from hlfast import clock
+from hlfast.venues.hyperliquid.nonce import _managers
 
 START_NS = 1_785_000_600_000_000_000
 """Half an hour from any funding."""
@@ -70,6 +71,7 @@ class VirtualTime:
         self._random = random.getstate()
         random.seed(seed)
         clock.set_virtual(START_NS)
+        _forget_nonces()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
@@ -86,6 +88,7 @@ class VirtualTime:
             self.loop.close()
         finally:
             clock.set_virtual(None)
+            _forget_nonces()
             random.setstate(self._random)
 
     def __enter__(self) -> VirtualTime:
@@ -95,3 +98,9 @@ class VirtualTime:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _forget_nonces() -> None:
+    """Those given out at another time mean nothing at this one, or are refused as far ahead of it."""
+    for nonces in _managers.values():
+        nonces.reset()

@@ -37,6 +37,8 @@ Written by `python tests/arch/test_index.py` from the docstrings of the tests; a
 | `sim/` | the local exchange itself: matching, money, refusals, verification of signatures, its streams |
 | `engine/`, `cli/`, `examples/` | strategies and their runner, the command line and the demo, the shipped examples |
 | `leaks/` | what frames and objects leave behind: memory stays where it was |
+| `judge.py` `life.py` `virtual_time.py` | what the proofs share: the comparison with the exchange's record, a connector and an exchange told what to do step by step, a loop in made time |
+| `chaos.py` `fault_matrix.py` | proofs that are also commands: `python -m tests.chaos`, `python -m tests.fault_matrix` |
 | `arch/` | layers, what a wheel holds, a downstream module compiled against it, this index |
 
 `pytest` runs all of it; `pytest --long` the long versions too. The suite also has to pass on a build with

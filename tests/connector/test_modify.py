@@ -15,6 +15,7 @@ from hlfast.errors import ConfigError, OrderDenied, RangeError
 from hlfast.types import OrderState, TradeType
 
 S = OrderState
+ENDS = ("OrderCompleted", "OrderCancelled", "OrderFailed", "OrderExpired")
 D = Decimal
 
 
@@ -186,3 +187,30 @@ def test_a_cancel_without_a_new_leg_is_the_end_once_the_venue_has_been_asked():
     assert order.state is S.OPEN
     tracker.resolve(order)
     assert order.state is S.CANCELLED and [type(e).__name__ for e in told] == ["OrderCreated", "OrderCancelled"]
+
+
+FULL = {
+    **{name: NEWS[name] for name in ("answer", "cancel of the old", "open of the new", "fill of the old")},
+    "whole fill of the new": lambda t, o: t.process_trade_update(fill(o, 20, "1.2", 2)),
+    "filled row of the new": lambda t, o: t.process_order_update(row(o, 20, S.FILLED, "filled", 101, 0, 1200)),
+}
+
+
+@pytest.mark.parametrize("last", FULL)
+def test_a_new_leg_that_is_filled_at_once_completes_the_order_once_in_every_order_of_the_news(last):
+    """G3, G5, G16: the same with a new leg that is filled whole: 720 orders of its six pieces of news, each told twice."""
+    for order_of_news in itertools.permutations(name for name in FULL if name != last):
+        tracker, order, told = tracked()
+        assert tracker.request_modify(order, 101 * 10**8, 1200)
+        for name in (*order_of_news, last):
+            FULL[name](tracker, order)
+            FULL[name](tracker, order)
+        tracker.tick(order.updated_ns + 10**18)
+        names = [type(e).__name__ for e in told]
+        where = f"{' > '.join(order_of_news)} > {last}: {names}"
+        assert order.state is S.FILLED and order.filled_amount == D("1.5"), where
+        assert [name for name in names if name in ENDS] == ["OrderCompleted"], where
+        assert names.count("OrderModified") <= 1 and names.count("OrderFilled") == 2, where
+        late = [e.is_late for e in told if isinstance(e, ev.OrderFilled)]
+        assert names.index("OrderCompleted") > names.index("OrderFilled"), where
+        assert late[0] is False and tracker.counters["anomalies"] == 0, where

@@ -117,6 +117,10 @@ class ConnectorLife(RuleBasedStateMachine):
     def time_passes(self, ms: int) -> None:
         self.life.wait(ms)
 
+    @rule(wish=WISHES)
+    def elsewhere(self, wish: Wish) -> None:
+        self.life.elsewhere(wish)
+
     @rule(what=st.sampled_from(SELDOM), pick=PICK)
     def seldom(self, what: str, pick: int) -> None:
         if what == "mark_moves":
