@@ -179,7 +179,8 @@ cdef class OrderEntry:
             self._wire_order(&o, order, order.px_e8, order.lots, order.tif)
             add_order(&w, &o)
             end_orders(&w)
-            self._sign_and_close(&w, 1, -1)  # a nonce that no venue takes any more
+            if self.signer.pool is None:  # prepared nonces are for orders that are sent
+                self._sign_and_close(&w, 1, -1)  # at a time that no venue takes any more
         memset(self._json, 0, HEADROOM + TAIL + ORDER_JSON_MAX)
 
     def connection_lost(self, str reason):
