@@ -28,6 +28,7 @@ MODULES = (
     "benchmarks.pipeline.live",
     "benchmarks.pipeline.order_life",
     "benchmarks.pipeline.footprint",
+    "benchmarks.pipeline.sdk_dropin",
 )
 
 NOT_SAID = object()

@@ -39,7 +39,7 @@ def _as_it_was(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     endpoints.clear_routes()
     endpoints._registered.clear()
     endpoints._told.clear()
-    endpoints._signs.clear()
+    endpoints._forget()
     nonces._files.clear()
 
 

@@ -65,8 +65,14 @@ def configure(
 _registered: dict[tuple[str, str, int], tuple[bool, str | None]] = {}
 _routes: dict[tuple[str, str, int], str] = {}
 _told: set[tuple[str, str, int]] = set()
-_signs: dict[str, bool] = {}  # base_url → is_mainnet, so that an order does not parse its URL again
+_signs: dict[str, bool] = {}  # base_url → is_mainnet; and its target: so that an order does not parse its URL again
+_targets: dict[str, tuple[str, bool]] = {}
 _read_environment = False
+
+
+def _forget() -> None:
+    _signs.clear()
+    _targets.clear()
 
 
 def _place(url: str) -> tuple[str, str, int]:
@@ -87,7 +93,7 @@ def register_endpoint(base_url: str, *, is_mainnet: bool, ws_url: str | None = N
     if ws_url is not None and urlsplit(ws_url).scheme not in ("ws", "wss"):
         raise ConfigError(f"a WebSocket address looks like wss://host/path, got {ws_url!r}")
     _registered[place] = (bool(is_mainnet), ws_url)
-    _signs.clear()
+    _forget()
 
 
 def route(base_url: str, to: str) -> None:
@@ -100,7 +106,7 @@ def route(base_url: str, to: str) -> None:
     if place[0] not in ("http", "https") or not place[1]:
         raise ConfigError(f"a route begins at an address such as {MAINNET_API_URL}, got {base_url!r}")
     _routes[place] = to.rstrip("/")
-    _signs.clear()
+    _forget()
 
 
 def route_from_text(text: str) -> None:
@@ -117,7 +123,7 @@ def clear_routes() -> None:
     global _read_environment
     _read_environment = True
     _routes.clear()
-    _signs.clear()
+    _forget()
 
 
 def _route_of(base_url: str) -> str | None:
@@ -134,7 +140,20 @@ def is_routed(base_url: str) -> bool:
 
 def target(base_url: str) -> str:
     """Where requests for `base_url` go: its route or itself, without slashes at the end."""
-    return _route_of(base_url) or base_url.rstrip("/")
+    known = _targets.get(base_url)
+    return (known or _look(base_url))[0]
+
+
+def is_local(base_url: str) -> bool:
+    """Whether requests for `base_url` stay on this machine."""
+    known = _targets.get(base_url)
+    return (known or _look(base_url))[1]
+
+
+def _look(base_url: str) -> tuple[str, bool]:
+    where = _route_of(base_url) or base_url.rstrip("/")
+    found = _targets[base_url] = where, is_loopback(where)
+    return found
 
 
 def socket_url(base_url: str) -> str:

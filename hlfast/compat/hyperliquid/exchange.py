@@ -10,6 +10,7 @@ own in their place.
 
 import json
 import logging
+import os
 import secrets
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,6 @@ from hlfast.compat.hyperliquid.utils.types import (
     SpotMeta,
     Tuple,
 )
-from hlfast.config import is_loopback
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -207,8 +207,7 @@ class Exchange(API):
 
     def _next_nonce(self):
         # type: () -> int
-        base_url = self.base_url
-        is_shared = not is_loopback(endpoints.target(base_url))
+        is_shared = not endpoints.is_local(self.base_url)
         return nonces.next_nonce(self.wallet.address, get_timestamp_ms, _system_clock, is_shared)
 
     def _post_l1(self, action, vault):
@@ -812,3 +811,8 @@ def _name_orders(wires):
 
 
 _cloids: Any = None
+
+if os.environ.get("HLFAST_SHADOW", "") not in ("", "0"):
+    from hlfast.compat.hyperliquid import shadow
+
+    shadow.enable()

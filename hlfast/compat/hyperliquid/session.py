@@ -16,6 +16,8 @@ import json
 import logging
 import os
 import threading
+from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -39,15 +41,30 @@ _told_plain: set[str] = set()
 _contexts: dict[Any, ssl.SSLContext] = {}
 
 
+class _Writer:
+    """Bound by the first body: the compiled check and orjson, which the import need not wait for."""
+
+    is_exact: Callable[[object], bool]
+    dumps: Callable[[Any], bytes]
+    is_loaded = False
+
+    @classmethod
+    def load(cls) -> None:
+        import orjson
+
+        from hlfast.venues.hyperliquid.wire import is_exact
+
+        cls.is_exact, cls.dumps = staticmethod(is_exact), staticmethod(orjson.dumps)
+        cls.is_loaded = True
+
+
 def body_of(payload: Any) -> bytes:
     """`payload` as JSON, keys in their order. Raises `ValueError` for NaN and infinities."""
-    from orjson import dumps
-
-    from hlfast.venues.hyperliquid.wire import is_exact
-
-    if is_exact(payload):
+    if not _Writer.is_loaded:
+        _Writer.load()
+    if _Writer.is_exact(payload):
         try:
-            return dumps(payload)
+            return _Writer.dumps(payload)
         except (TypeError, ValueError):  # text that is not UTF-8
             pass
     return _compact.encode(payload).encode()
@@ -75,6 +92,14 @@ class Response:
     def json(self) -> Any:
         """The parsed body. Raises `ValueError`."""
         return json.loads(self.content)
+
+
+@lru_cache(maxsize=256)
+def _parts(url: str) -> tuple[str, str, str, str]:
+    """(scheme, host and port, host, path with query)"""
+    parts = urlsplit(url)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return parts.scheme, parts.netloc, parts.hostname or "", path
 
 
 class _Idle:
@@ -135,9 +160,8 @@ class Session:
 
     # -- one request ------------------------------------------------------------------------------------------------
     def _send(self, url: str, body: bytes, headers: Any, limits: Any, is_action: bool) -> Response:
-        parts = urlsplit(url)
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        where = (parts.scheme, parts.netloc, self._proxy(parts.scheme, parts.hostname or ""), self.verify)
+        scheme, netloc, host, path = _parts(url)
+        where = (scheme, netloc, self._proxy(scheme, host), self.verify)
         connection, is_reused = self._take(where, url, limits, is_action)
         resent = False
         while True:
@@ -179,7 +203,7 @@ class Session:
             content = _decoded(answer.read(), answer.headers.get("Content-Encoding"))
         except (OSError, http.client.HTTPException) as error:
             raise _Dead(error, began) from error
-        if answer.will_close or not getattr(connection, "sock", None):
+        if getattr(answer, "will_close", False) or not getattr(connection, "sock", None):
             connection.close()
         else:
             self._idle.setdefault(where, []).append(_Idle(connection))

@@ -5,6 +5,7 @@ Ours compares and hashes a `Cloid` by value, and takes hex digits only.
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any, Callable, Dict, List, Literal, NamedTuple, Optional, Tuple, TypedDict, Union, cast
 
@@ -184,7 +185,7 @@ PerpDexSchemaInput = TypedDict(
     "PerpDexSchemaInput", {"fullName": str, "collateralToken": int, "oracleUpdater": Optional[str]}
 )
 
-_HEX = frozenset("0123456789abcdefABCDEF")
+_HEX = re.compile("0x[0-9a-fA-F]{32}")
 
 
 class Cloid:
@@ -196,12 +197,13 @@ class Cloid:
 
     def _validate(self):
         # type: () -> None
+        if type(self._raw_cloid) is str and _HEX.fullmatch(self._raw_cloid):
+            return
         if self._raw_cloid[:2] != "0x":
             raise TypeError("cloid is not a hex string")
         if len(self._raw_cloid[2:]) != 32:
             raise TypeError("cloid is not 16 bytes")
-        if not _HEX.issuperset(self._raw_cloid[2:]):
-            raise TypeError("cloid is not a hex string")
+        raise TypeError("cloid is not a hex string")
 
     def __str__(self):
         # type: () -> str
