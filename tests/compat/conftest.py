@@ -66,6 +66,10 @@ class Venue:
 
         return asyncio.run_coroutine_threadsafe(run(), self.loop).result(20)
 
+    def run(self, work: Any) -> Any:
+        """Run a coroutine on the exchange's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
+
     def stop(self) -> None:
         self.loop.call_soon_threadsafe(self._over.set)
         self._thread.join(20)
