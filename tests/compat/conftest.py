@@ -32,8 +32,9 @@ def ours() -> Callable[[str], Any]:
 def _as_it_was(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("HLFAST_STATE", str(tmp_path / "state"))
     monkeypatch.delenv(endpoints.ROUTE_VARIABLE, raising=False)
-    nonces = import_module(f"{OURS}.nonces")
+    nonces, posts = (import_module(f"{OURS}.{name}") for name in ("nonces", "posts"))
     yield
+    posts.close()
     switch.uninstall()
     endpoints.configure()
     endpoints.clear_routes()
@@ -71,8 +72,9 @@ class Venue:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
 
     def stop(self) -> None:
-        self.loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(20)
+        if self._thread.is_alive():
+            self.loop.call_soon_threadsafe(self._over.set)
+            self._thread.join(20)
 
 
 @pytest.fixture

@@ -263,7 +263,6 @@ def test_the_environment_turns_the_shadow_on_also_after_install(sdk):
         import hlfast.compat.hyperliquid as hl
         hl.install()
         from hyperliquid.utils import signing
-        import hyperliquid.exchange
         from hlfast.compat.hyperliquid import shadow
         signing.float_to_wire(1.5)
         print(signing.__name__, shadow.report())

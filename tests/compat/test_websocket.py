@@ -634,7 +634,7 @@ def drops(venue: Any, eventually: Any, times: int) -> None:
 
 
 def test_drops_under_load_lose_no_fill_and_double_no_subscription(venue, eventually):
-    """sdk_dropin 12.5, L1, L8: 13 subscriptions, sockets cut in mid-trade."""
+    """S14, sdk_dropin 12.5, L1, L8: 13 subscriptions over real sockets, cut in mid-trade; the original tests none of that."""
     drops(venue, eventually, 3)
 
 

@@ -10,10 +10,17 @@
 
 `docs/migrate_from_sdk.md` says what behaves differently, and why. The files: `api`, `info`, `exchange`,
 `websocket_manager`, `utils/` are the SDK's; `session`, `transport`, `weights` do HTTP; `wallets`, `typed_data`, `nonces`
-sign; `sockets`, `streams`, `gaps`, `live_prices` do WebSockets; `endpoints`, `switch`, `shadow`, `foreign` the rest.
+sign; `sockets`, `streams`, `gaps`, `posts`, `live_prices` do WebSockets; `endpoints`, `switch`, `shadow`, `foreign` the rest.
 """
+
+import os
 
 from hlfast.compat.hyperliquid.endpoints import configure, register_endpoint, route
 from hlfast.compat.hyperliquid.switch import install, uninstall
 
 __all__ = ["configure", "install", "register_endpoint", "route", "uninstall"]
+
+if os.environ.get("HLFAST_SHADOW", "") not in ("", "0"):
+    from hlfast.compat.hyperliquid import shadow
+
+    shadow.enable()

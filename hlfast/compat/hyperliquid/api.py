@@ -49,6 +49,8 @@ class API:
             timeout = endpoints.defaults.timeout
         url = endpoints.target(self.base_url) + url_path
         try:
+            if is_action and endpoints.defaults.orders_over_ws and type(session) is Session:
+                return self._post_over_socket(payload)
             response = session.post(url, json=payload, timeout=timeout)
             self._handle_exception(response)
         except ClientError as error:
@@ -70,6 +72,13 @@ class API:
         if type(response) is Response and response.resent and is_action:
             _check_resent(answer, url, payload)
         return answer
+
+    def _post_over_socket(self, payload):
+        # type: (Any) -> Any
+        from hlfast.compat.hyperliquid import posts
+
+        given = endpoints.defaults.timeout if self.timeout is None else self.timeout
+        return posts.post(self.base_url, payload, transport.timeouts(given))
 
     def _handle_exception(self, response):
         # type: (Any) -> None

@@ -10,7 +10,6 @@ own in their place.
 
 import json
 import logging
-import os
 import secrets
 from typing import TYPE_CHECKING
 
@@ -811,8 +810,3 @@ def _name_orders(wires):
 
 
 _cloids: Any = None
-
-if os.environ.get("HLFAST_SHADOW", "") not in ("", "0"):
-    from hlfast.compat.hyperliquid import shadow
-
-    shadow.enable()

@@ -50,6 +50,7 @@ MAX_TRADES = 1_000
 _CONTROL = tuple(
     f'{{"channel":{gap}"{name}'.encode() for name in ("subscriptionResponse", "error", "pong") for gap in ("", " ")
 )
+_HINTS = frozenset((b"s", b"e", b"p", b'"'))  # what stands after {"channel":" in those
 _CHANNEL = re.compile(rb'\{"channel": ?"(\w+)"')
 _COIN = re.compile(rb'"(?:coin|s|dex)": ?"([^"]*)"')
 _CANDLE = re.compile(rb'"t": ?(\d+).*?"i": ?"(\w+)"')
@@ -154,16 +155,16 @@ class _Sink(FrameSink):
     """Takes a connection's frames on the reading thread."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._put = connection.queue.put
-        self._size = connection.queue.qsize
+        put, size = connection.queue.put, connection.queue.qsize
 
-    def on_text(self, data: bytes, recv_ns: int) -> None:
-        if data.startswith(_CONTROL):
-            self._connection.on_control(data)
-        self._put((self._connection, data, recv_ns))
-        if self._size() > self._connection.backlog_limit:
-            self._connection.thin_out()
+        def on_text(data: bytes, recv_ns: int) -> None:
+            if data[12:13] in _HINTS and data.startswith(_CONTROL):
+                connection.on_control(data)
+            put((connection, data, recv_ns))
+            if size() > connection.backlog_limit:
+                connection.thin_out()
+
+        self.on_text = on_text  # type: ignore[method-assign]  # of the instance: no method is bound for each frame
 
 
 class Connection:

@@ -63,7 +63,7 @@ def _candle(data: Any) -> str | None:
     return None if row is None else f"candle:{row['s'].lower()},{row['i']}"
 
 
-_READERS: dict[str, Callable[[Any], str | None]] = {
+READERS: dict[str, Callable[[Any], str | None]] = {  # channel → identifier from its data
     **{
         kind: _by(kind, *(field.rstrip("?") for field in fields))
         for kind, fields in _FIELDS.items()
@@ -76,15 +76,6 @@ _READERS: dict[str, Callable[[Any], str | None]] = {
     "user": lambda data: "userEvents",
 }
 CONTROL = frozenset(("subscriptionResponse", "error", "post"))
-
-
-def identifier_of_frame(frame: Any) -> str | None:
-    """The identifier of the stream that a frame belongs to; "pong" for a pong, None for what belongs to none."""
-    channel: str = frame["channel"]
-    reader = _READERS.get(channel)
-    if reader is not None:
-        return reader(frame["data"])
-    return None if channel in CONTROL else channel
 
 
 def key_of(subscription: Mapping[str, Any]) -> str:

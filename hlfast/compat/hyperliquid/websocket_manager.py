@@ -20,7 +20,7 @@ import orjson
 from hlfast import clock
 from hlfast.compat.hyperliquid import endpoints, foreign, gaps, live_prices
 from hlfast.compat.hyperliquid.sockets import Connection, Stream
-from hlfast.compat.hyperliquid.streams import CONTROL, WITHOUT_USER, identifier_of, identifier_of_frame, key_of
+from hlfast.compat.hyperliquid.streams import CONTROL, READERS, WITHOUT_USER, identifier_of, key_of
 from hlfast.compat.hyperliquid.utils.types import (
     Any,
     Callable,
@@ -48,8 +48,12 @@ def subscription_to_identifier(subscription: Subscription) -> str:
 
 
 def ws_msg_to_identifier(ws_msg: WsMsg) -> Optional[str]:
-    """The name of the stream that a frame belongs to; None for one that belongs to none."""
-    return identifier_of_frame(ws_msg)
+    """The name of the stream that a frame belongs to; "pong" for a pong, None for what belongs to none."""
+    channel: str = ws_msg["channel"]
+    reader = READERS.get(channel)
+    if reader is not None:
+        return reader(cast(Any, ws_msg)["data"])
+    return None if channel in CONTROL else channel
 
 
 class WebsocketManager(threading.Thread):
@@ -117,8 +121,8 @@ class WebsocketManager(threading.Thread):
         with self._changing:
             for connection in self._connections:
                 connection.start()
-        take = self._queue.get
-        while not self.stop_event.is_set():
+        take, is_over, dispatch = self._queue.get, self.stop_event.is_set, self._dispatch
+        while not is_over():
             item = take()
             if item is None:
                 break
@@ -126,7 +130,7 @@ class WebsocketManager(threading.Thread):
             try:
                 if type(what) is bytes:
                     if self._is_plain():
-                        self._dispatch(connection, what, recv_ns)
+                        dispatch(connection, what, recv_ns)
                     else:
                         self.on_message(connection, what.decode())
                 else:
@@ -209,7 +213,19 @@ class WebsocketManager(threading.Thread):
                         frame = gaps.note(stream, frame)
                         if frame is None:
                             return
-        self._call(identifier, active, frame)
+        if len(active) > 1:
+            self._call(identifier, active, frame)
+            return
+        for one in active:
+            try:
+                one.callback(frame)
+            except Exception:
+                self._callback_raised(identifier)
+
+    def _callback_raised(self, identifier):
+        # type: (str) -> None
+        self.callback_errors += 1
+        _log.exception("a callback of %s raised; the next one runs", identifier)
 
     def _call(self, identifier, active, frame):
         # type: (str, List[ActiveSubscription], Any) -> None
@@ -219,8 +235,7 @@ class WebsocketManager(threading.Thread):
             try:
                 one.callback(frame)
             except Exception:
-                self.callback_errors += 1
-                _log.exception("a callback of %s raised; the next one runs", identifier)
+                self._callback_raised(identifier)
 
     def _is_on(self, one, connection):
         # type: (ActiveSubscription, Connection) -> bool
