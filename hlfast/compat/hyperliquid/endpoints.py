@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from hlfast.compat.hyperliquid.utils.constants import LOCAL_API_URL, MAINNET_API_URL
-from hlfast.config import is_loopback
 from hlfast.errors import ConfigError
 
 log = logging.getLogger("hlfast.compat")
@@ -24,15 +22,13 @@ MAINNET_HOSTS = ("api.hyperliquid.xyz", "api-ui.hyperliquid.xyz")
 TESTNET_HOSTS = ("api.hyperliquid-testnet.xyz", "api-ui.hyperliquid-testnet.xyz")
 
 
-@dataclass
 class Defaults:
     """What `configure` sets. Seconds."""
 
-    timeout: Any = (5, 10)
-    gap_fill: bool = True
-    orders_over_ws: bool = False
-    auto_cloid: bool = False
-    stale_after: float | None = None
+    def __init__(self) -> None:
+        self.timeout: Any = (5, 10)
+        self.gap_fill, self.orders_over_ws, self.auto_cloid = True, False, False
+        self.stale_after: float | None = None
 
 
 defaults = Defaults()
@@ -98,6 +94,8 @@ def register_endpoint(base_url: str, *, is_mainnet: bool, ws_url: str | None = N
 
 def route(base_url: str, to: str) -> None:
     """Send the traffic of `base_url` to a loopback address. It is signed as testnet from then on."""
+    from hlfast.config import is_loopback
+
     if _place(to)[0] not in ("http", "https") or not is_loopback(to):
         raise ConfigError(
             f"a route leads to this machine (http://127.0.0.1:PORT), got {to!r}; nothing is sent elsewhere"
@@ -151,6 +149,8 @@ def is_local(base_url: str) -> bool:
 
 
 def _look(base_url: str) -> tuple[str, bool]:
+    from hlfast.config import is_loopback  # not before it is needed: it imports dataclasses and what they read
+
     where = _route_of(base_url) or base_url.rstrip("/")
     found = _targets[base_url] = where, is_loopback(where)
     return found

@@ -10,7 +10,6 @@ own in their place.
 
 import json
 import logging
-import secrets
 from typing import TYPE_CHECKING
 
 from hlfast.compat.hyperliquid import endpoints, foreign, live_prices, nonces
@@ -63,7 +62,12 @@ from hlfast.compat.hyperliquid.utils.types import (
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-__getattr__ = foreign.names(__name__, eth_account="eth_account", LocalAccount="eth_account.signers.local:LocalAccount")
+__getattr__ = foreign.names(
+    __name__,
+    eth_account="eth_account",
+    LocalAccount="eth_account.signers.local:LocalAccount",
+    secrets="secrets",  # loads OpenSSL's hashes
+)
 
 _system_clock = get_timestamp_ms
 _log = logging.getLogger("hlfast.compat")
@@ -544,11 +548,12 @@ class Exchange(API):
 
     def approve_agent(self, name: Optional[str] = None) -> Tuple[Any, str]:
         """Let a new key trade for this account. Returns the answer and the key, whatever the answer is."""
+        from hlfast.compat.hyperliquid import exchange as here
         from hlfast.compat.hyperliquid.typed_data import checksummed
         from hlfast.venues.hyperliquid.sign import Signer
 
         nonce = self._user_nonce()
-        agent_key = "0x" + secrets.token_hex(32)
+        agent_key = "0x" + here.secrets.token_hex(32)
         address = checksummed(bytes.fromhex(Signer(agent_key).address[2:]))
         action = {"type": "approveAgent", "agentAddress": address, "agentName": name or "", "nonce": nonce}
         signature = sign_agent(self.wallet, action, endpoints.is_mainnet(self.base_url))

@@ -10,7 +10,7 @@ that does not parse is skipped with a warning; an unknown name asks for new meta
 import logging
 import threading
 
-from hlfast import clock
+from hlfast.clock import monotonic_ns
 from hlfast.compat.hyperliquid.api import API
 from hlfast.compat.hyperliquid.utils.types import (
     Any,
@@ -124,7 +124,7 @@ class Info(API):
         if not (self._fetched_spot if is_spot else dex in self._fetched_dexs):
             return False
         with self._refreshing:
-            now_ns = clock.monotonic_ns()
+            now_ns = monotonic_ns()
             if self._refreshed_ns is not None and now_ns - self._refreshed_ns < REFRESH_SECONDS * 1_000_000_000:
                 return False
             self._refreshed_ns = now_ns

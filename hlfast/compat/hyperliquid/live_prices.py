@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from hlfast import clock
+from hlfast.clock import epoch_ns
 from hlfast.compat.hyperliquid.endpoints import target
 
 MAX_AGE_NS = 1_000_000_000
@@ -28,7 +28,7 @@ def mid(base_url: str, coin: str, dex: str) -> float | None:
     """The coin's mid price, if a fresh frame has it."""
     if not _managers:
         return None
-    where, oldest = target(base_url), clock.epoch_ns() - MAX_AGE_NS
+    where, oldest = target(base_url), epoch_ns() - MAX_AGE_NS
     name = coin.lower()
     for manager in list(_managers):
         if target(manager.base_url) != where:

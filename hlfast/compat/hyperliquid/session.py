@@ -21,10 +21,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from hlfast import clock
+from hlfast.clock import monotonic_ns
 from hlfast.compat.hyperliquid import transport
 from hlfast.compat.hyperliquid.endpoints import defaults
-from hlfast.config import is_loopback
 from hlfast.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ class _Idle:
 
     def __init__(self, connection: http.client.HTTPConnection) -> None:
         self.connection = connection
-        self.since_ns = clock.monotonic_ns()
+        self.since_ns = monotonic_ns()
 
 
 class Session:
@@ -244,7 +243,7 @@ class Session:
                 idle = kept.pop()
             except IndexError:
                 break
-            is_fresh = clock.monotonic_ns() - idle.since_ns < IDLE_SECONDS * 1e9
+            is_fresh = monotonic_ns() - idle.since_ns < IDLE_SECONDS * 1e9
             if is_fresh and type(idle.connection) is _current(where) and not _is_closed(idle.connection):
                 return idle.connection, True
             idle.connection.close()
@@ -257,6 +256,8 @@ class Session:
     def _connect(self, where: Any, url: str, limits: Any, is_action: bool) -> Any:
         import http.client
         import socket
+
+        from hlfast.config import is_loopback
 
         scheme, netloc, proxy, verify = where
         parts = urlsplit(f"{scheme}://{netloc}")
@@ -334,6 +335,8 @@ class Session:
         if key not in self._proxies:
             from urllib.request import getproxies, proxy_bypass
 
+            from hlfast.config import is_loopback
+
             known = getproxies()
             skip = proxy_bypass(host) or is_loopback(f"{scheme}://{host}")
             self._proxies[key] = None if skip else known.get(scheme) or known.get("all")
@@ -386,6 +389,8 @@ def _is_closed(connection: Any) -> bool:
 
 def _context(verify: Any, url: str) -> ssl.SSLContext:
     import ssl
+
+    from hlfast.config import is_loopback
 
     if verify is False:
         if not is_loopback(url):

@@ -21,9 +21,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from hlfast import clock
+from hlfast.clock import epoch_ns, wall_clock_ms
 from hlfast.compat.hyperliquid import endpoints, transport
 from hlfast.compat.hyperliquid.streams import CADENCE, LATEST_COUNTS, WITHOUT_USER, echoes
 from hlfast.core.frame_sink import FrameSink
@@ -148,6 +146,8 @@ class Stream:
         return str(self.subscription["type"])
 
     def message(self, method: str) -> bytes:
+        import orjson
+
         return orjson.dumps({"method": method, "subscription": self.subscription})
 
 
@@ -254,14 +254,14 @@ class Connection:
 
     def _on_state(self, state: Any, reason: str) -> None:
         if str(state.value) == "DOWN":
-            now_ms = clock.wall_clock_ms()
+            now_ms = wall_clock_ms()
             for stream in self.streams.values():
                 if stream.since_ms and not stream.missed:
                     stream.missed, stream.down_ms = True, now_ms
         self.queue.put((self, ("status", state.value, reason), 0))
 
     def _on_connected(self) -> None:
-        self.queue.put((self, ("open",), clock.epoch_ns()))
+        self.queue.put((self, ("open",), epoch_ns()))
         for stream in list(self.streams.values()):
             stream.confirmed = stream.asked_again = False
             stream.sent_ns = 0
@@ -289,9 +289,11 @@ class Connection:
         """Ask for every stream that has not been asked for on this connection."""
         for stream in list(self.streams.values()):
             if not stream.sent_ns and self._send(stream.message("subscribe")):
-                stream.sent_ns = clock.epoch_ns()
+                stream.sent_ns = epoch_ns()
 
     def on_control(self, data: bytes) -> None:
+        import orjson
+
         try:
             frame = orjson.loads(data)
             channel, said = frame["channel"], frame.get("data")
@@ -315,7 +317,7 @@ class Connection:
             return
         stream.confirmed, stream.refused = True, False
         if not stream.since_ms:
-            stream.since_ms = clock.wall_clock_ms()
+            stream.since_ms = wall_clock_ms()
         if stream.missed:
             stream.missed = False
             if stream.kind in WITHOUT_USER and endpoints.defaults.gap_fill:
@@ -349,7 +351,7 @@ class Connection:
             await asyncio.sleep(WATCH_SECONDS)
             try:
                 if self.connected and self.queue.qsize() == 0:  # what waits there may be what is missed here
-                    self._check(clock.epoch_ns())
+                    self._check(epoch_ns())
             except Exception:
                 log.exception("the watch over subscriptions failed")
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
-
 # What an identifier has after its type, from the subscription. Types that are not listed have nothing.
 _FIELDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("l2Book", "trades", "bbo", "activeAssetCtx"), ("coin",)),
@@ -80,6 +78,8 @@ CONTROL = frozenset(("subscriptionResponse", "error", "post"))
 
 def key_of(subscription: Mapping[str, Any]) -> str:
     """The same text for subscriptions that ask for the same: unset options left out, addresses in lower case."""
+    import orjson
+
     said = {
         name: value.lower() if name == "user" and isinstance(value, str) else value
         for name, value in subscription.items()

@@ -15,9 +15,7 @@ import threading
 from collections import defaultdict
 from queue import SimpleQueue
 
-import orjson
-
-from hlfast import clock
+from hlfast.clock import epoch_ns
 from hlfast.compat.hyperliquid import endpoints, foreign, gaps, live_prices
 from hlfast.compat.hyperliquid.sockets import Connection, Stream
 from hlfast.compat.hyperliquid.streams import CONTROL, READERS, WITHOUT_USER, identifier_of, key_of
@@ -62,7 +60,10 @@ class WebsocketManager(threading.Thread):
     def __init__(self, base_url):
         # type: (str) -> None
         super().__init__()
+        import orjson  # not before a program wants a WebSocket
+
         self.base_url = base_url
+        self._loads = orjson.loads
         self.subscription_id_counter = 0
         self.ws_ready = False
         self.queued_subscriptions: List[Tuple[Subscription, ActiveSubscription]] = []
@@ -173,7 +174,7 @@ class WebsocketManager(threading.Thread):
     def on_message(self, _ws, message):
         # type: (Any, Any) -> None
         """Dispatch one frame's text. May be called by hand, with None for `_ws`."""
-        self._dispatch(_ws if isinstance(_ws, Connection) else None, message, clock.epoch_ns())
+        self._dispatch(_ws if isinstance(_ws, Connection) else None, message, epoch_ns())
 
     def on_open(self, _ws):
         # type: (Any) -> None
@@ -187,7 +188,7 @@ class WebsocketManager(threading.Thread):
     def _dispatch(self, connection, message, recv_ns):
         # type: (Optional[Connection], Any, int) -> None
         try:
-            frame = orjson.loads(message)
+            frame = self._loads(message)
         except ValueError:
             frame = self._read_oddly(message)
             if frame is None:
@@ -285,7 +286,7 @@ class WebsocketManager(threading.Thread):
             self._call(stream.identifier, active, frame)
         else:
             stream.seen.clear()  # this one goes the way of every frame
-            self.on_message(connection, orjson.dumps(frame).decode())
+            self.on_message(connection, json.dumps(frame, separators=(",", ":")))
 
     # -- subscriptions ----------------------------------------------------------------------------------------------
     def subscribe(

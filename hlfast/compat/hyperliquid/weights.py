@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hlfast import clock
+from hlfast.clock import wall_clock_ms
 from hlfast.compat.hyperliquid.endpoints import target
 from hlfast.venues.hyperliquid.limits import IP_WEIGHT_PER_MINUTE, Limits, action_weight, query_weight
 
@@ -32,14 +32,14 @@ def spend(base_url: str, payload: Any, is_action: bool) -> None:
             listed = action.get("orders") or action.get("cancels") or action.get("modifies") or ()
             items = len(listed) or 1
         weight = action_weight(items) if is_action else query_weight(kind)
-        limits_of(base_url).spend(kind, weight, clock.wall_clock_ms(), items if is_action else 0)
+        limits_of(base_url).spend(kind, weight, wall_clock_ms(), items if is_action else 0)
     except (KeyError, TypeError, AttributeError):
         pass  # not a request of the venue's
 
 
 def note_429(base_url: str, headers: Any) -> float:
     """Seconds until a request may succeed: what the answer says, else what the budget of the minute says."""
-    limits, now_ms = limits_of(base_url), clock.wall_clock_ms()
+    limits, now_ms = limits_of(base_url), wall_clock_ms()
     limits.note_429(now_ms)
     try:
         return max(0.0, float(headers.get("Retry-After")))
@@ -53,6 +53,6 @@ def note_429(base_url: str, headers: Any) -> float:
 
 def report(base_url: str) -> dict[str, Any]:
     """What is used and left, and who spent it; `weight_used` is out of 1200 a minute."""
-    now_ms = clock.wall_clock_ms()
+    now_ms = wall_clock_ms()
     told = limits_of(base_url).report(now_ms)
     return {**told, "weight_used": IP_WEIGHT_PER_MINUTE - told["weight_left"]}

@@ -10,7 +10,7 @@ eth-account are loaded when first needed. Differs from the SDK: NaN and infiniti
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from hlfast import clock
+from hlfast.clock import wall_clock_ms
 from hlfast.compat.hyperliquid import foreign
 from hlfast.compat.hyperliquid.utils.types import Cloid, Literal, NotRequired, Optional, TypedDict, Union
 from hlfast.core.fixed import float_to_wire as _exact_text
@@ -480,4 +480,4 @@ def _int_of_exact(x, power):
 
 def get_timestamp_ms() -> int:
     """The wall clock in ms. `Exchange` makes unique nonces of it."""
-    return clock.wall_clock_ms()
+    return wall_clock_ms()
