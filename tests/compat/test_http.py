@@ -193,7 +193,7 @@ def test_a_server_error_in_answer_to_an_order_is_an_unknown_outcome():
     with FarEnd(answer(0, 502, text="<html>")) as far, pytest.raises(ServerError) as caught:
         order(trader(far.url))
     error = caught.value
-    assert isinstance(error, UnknownOutcome) and (error.status_code, error.message) == (502, "<html>")
+    assert isinstance(error, UnknownOutcome) and (error.status_code, error.message) == error.args == (502, "<html>")
     assert error.cloids == (CLOID.to_raw(),) and error.nonce == far.requests[0].body["nonce"]
 
 

@@ -673,3 +673,12 @@ def test_the_offline_metadata_is_enough_for_a_manager(far):
     info.disconnect_websocket()
     info.ws_manager.join(20)
     assert not info.ws_manager.is_alive()
+
+
+def test_an_address_that_is_none_ends_the_thread_with_an_error(caplog):
+    """C7: nobody waits for ever for a connection that cannot be."""
+    manager = WebsocketManager("ftp://nowhere")
+    manager.start()
+    manager.join(20)
+    assert not manager.is_alive() and "there can be no WebSocket" in caplog.text
+    manager.stop()

@@ -25,6 +25,7 @@ from hlfast.clock import epoch_ns, wall_clock_ms
 from hlfast.compat.hyperliquid import endpoints, transport
 from hlfast.compat.hyperliquid.streams import CADENCE, LATEST_COUNTS, WITHOUT_USER, echoes
 from hlfast.core.frame_sink import FrameSink
+from hlfast.errors import HlfastError
 
 if TYPE_CHECKING:
     import asyncio
@@ -232,7 +233,18 @@ class Connection:
 
         if self._ended or self._session is not None or self._reader is None:
             return
-        self._session = WebSocketSession(
+        try:
+            self._session = self._session_of(WebSocketSession)
+        except HlfastError as error:  # an address that is none: the thread that serves must end, not wait for ever
+            log.error("there can be no WebSocket at %s: %s", self.url, error)
+            self.close()
+            return
+        self._session.start()
+        self._watching = self._reader.loop.create_task(self._watch())
+
+    def _session_of(self, session_class: type[WebSocketSession]) -> WebSocketSession:
+        assert self._reader is not None
+        return session_class(
             self.url,
             _Sink(self),
             name="sdk" if self.number == 0 else f"sdk-{self.number}",
@@ -243,8 +255,6 @@ class Connection:
             connection_budget=self._reader.budget,
             allow_insecure=True,
         )
-        self._session.start()
-        self._watching = self._reader.loop.create_task(self._watch())
 
     async def _stop(self, session: WebSocketSession | None) -> None:
         if self._watching is not None:

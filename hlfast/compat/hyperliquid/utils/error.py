@@ -40,5 +40,6 @@ class UnknownOutcomeServerError(ServerError, UnknownOutcome):
     def __init__(self, status_code, message, nonce=None, cloids=()):
         # type: (object, object, int | None, tuple[str, ...]) -> None
         super().__init__(status_code, message)
+        self.args = (status_code, message)
         self.nonce = nonce
         self.cloids = cloids
