@@ -32,6 +32,7 @@ MODULES = (
     "benchmarks.scale.bursts",
     "benchmarks.scale.universe",
     "benchmarks.pipeline.footprint",
+    "benchmarks.pipeline.sdk_dropin",
 )
 
 NOT_SAID = object()

@@ -267,6 +267,7 @@ class WebSocketSession:
                 disconnect_on_exception=False,
                 max_frame_size=MAX_MESSAGE,
                 max_redirects=0,
+                logger_name=log,  # its own words belong to ours, not to a logger that nobody has heard of
                 # For TLS only: aiofastnet 1.2.0 leaves a plain socket's descriptor registered with the loop when the
                 # peer resets it before the upgrade is sent, and the next socket with that number suffers.
                 use_aiofastnet=None if secure else False,

@@ -46,6 +46,21 @@ def test_it_connects_subscribes_and_keeps_itself_alive(run: Any, session_class: 
     run(scenario)
 
 
+def test_every_word_of_a_session_is_in_a_log_of_ours(run: Any, session_class: Any, until: Any, caplog: Any) -> None:
+    """S5, L17: also those of the WebSocket library, which would come from loggers that nobody has heard of."""
+    caplog.set_level("DEBUG")
+
+    async def scenario(venue: Any) -> None:
+        session = session_class(venue.url)
+        session.start()
+        await until(lambda: venue.peers)
+        await session.stop()
+
+    run(scenario)
+    names = {record.name for record in caplog.records if record.name != "asyncio"}
+    assert names and all(name.startswith("hlfast.") for name in names)
+
+
 # -- who closed, and why ------------------------------------------------------------------------------------------------
 def by_server_close(session: Any, venue: Any) -> None:
     venue.peer.frame(8, b"\x03\xe9restart")

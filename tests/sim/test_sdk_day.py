@@ -1,4 +1,4 @@
-"""A trading day of the official SDK, unchanged but for its base_url: forty steps, each answer checked.
+"""A trading day of the official SDK, unchanged but for its base_url: forty steps, each answer checked. Then on the drop-in.
 
 The SDK runs in a thread against real sockets, with an exchange whose books are made by hand, so that each answer's
 values are known: the house bids 3499 and asks 3501 for ETH, 64990 and 65010 for BTC, 5 of each.
@@ -13,10 +13,14 @@ from decimal import Decimal
 from typing import Any
 
 import eth_account
+import pytest
 from hyperliquid.exchange import Exchange as SdkExchange
 from hyperliquid.info import Info as SdkInfo
 from hyperliquid.utils.types import Cloid
 
+from hlfast.compat.hyperliquid.exchange import Exchange as OurExchange
+from hlfast.compat.hyperliquid.info import Info as OurInfo
+from hlfast.compat.hyperliquid.utils.types import Cloid as OurCloid
 from hlfast.sim import SimExchange
 
 from .desk import ALICE, BOB, Floor
@@ -252,8 +256,8 @@ class Day:
         raise AssertionError("it never came true")
 
 
-async def test_a_day_of_the_official_sdk(open_floor: Any) -> None:
-    """Issue 3: at least thirty steps, each answer checked for shape and value."""
+async def day_of(open_floor: Any) -> int:
+    """Run the day on a floor with a house that makes the books. Returns the number of its steps."""
     floor: Floor = await open_floor(book_interval_ms=0)
     house = floor.exchange.engine.house
     for coin, bid, ask in (("ETH", 3499, 3501), ("BTC", 64_990, 65_010)):
@@ -264,5 +268,17 @@ async def test_a_day_of_the_official_sdk(open_floor: Any) -> None:
     house.rest("PURR/USDC", "sell", "0.2", 1000)
     while not floor.exchange.engine.book("PURR/USDC").asks:
         await asyncio.sleep(0.01)
-    steps = await asyncio.to_thread(lambda: Day(floor.exchange).run())
-    assert steps >= 60
+    return await asyncio.to_thread(lambda: Day(floor.exchange).run())
+
+
+async def test_a_day_of_the_official_sdk(open_floor: Any) -> None:
+    """Issue 3: at least thirty steps, each answer checked for shape and value."""
+    assert await day_of(open_floor) >= 60
+
+
+async def test_the_same_day_on_the_drop_in(open_floor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """sdk_dropin 12.4: the same program on hlfast's modules of those names, step by step the same."""
+    monkeypatch.setitem(globals(), "SdkExchange", OurExchange)
+    monkeypatch.setitem(globals(), "SdkInfo", OurInfo)
+    monkeypatch.setitem(globals(), "Cloid", OurCloid)
+    assert await day_of(open_floor) >= 60

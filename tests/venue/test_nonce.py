@@ -56,3 +56,9 @@ def test_fast_forward_only_raises_and_reset_forgets():
     assert manager.last == 0
     with pytest.raises(ConfigError, match="time in ms"):
         manager.fast_forward(-1)
+
+
+def test_a_callers_clock_gives_the_time_or_one_above_the_last():
+    """L69."""
+    manager = NonceManager()
+    assert [manager.next_from(n) for n in (100, 100, 90, 200)] == [100, 101, 102, 200]

@@ -332,3 +332,20 @@ def test_user_actions_name_what_is_missing():
         signer.sign_user_action(ORDER)
     with pytest.raises(ConfigError, match="must agree"):
         signer.sign_user_action({"type": "usdSend", "hyperliquidChain": "Testnet"})
+
+
+def test_a_digest_is_signed_as_it_is_and_the_allow_list_holds():
+    """The digest of an L1 action gives the signature of the action; a closed list refuses what it cannot name."""
+    action = {"type": "noop"}
+    digest = sign.agent_digest(sign.action_hash(action, 5), True)
+    assert Signer(KEY).sign_hash(digest) == Signer(KEY).sign_l1_action(action, 5)
+    careful = Signer(KEY, allow=["noop"])
+    assert careful.sign_hash(digest, "noop") == Signer(KEY).sign_hash(digest)
+    for kind in (None, "usdSend"):
+        with pytest.raises(ConfigError, match="does not sign"):
+            careful.sign_hash(digest, kind)
+    with pytest.raises(ConfigError, match="32 bytes"):
+        careful.sign_hash(b"short", "noop")
+    careful.close()
+    with pytest.raises(ConfigError, match="closed"):
+        careful.sign_hash(digest, "noop")

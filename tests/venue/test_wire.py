@@ -14,6 +14,7 @@ from hlfast.venues.hyperliquid.wire import (
     encode_modifies,
     encode_orders,
     is_cloid,
+    is_exact,
 )
 
 CLOID = "0x00112233445566778899aabbccddeeff"
@@ -124,3 +125,13 @@ def test_empty_actions_are_refused():
 def test_an_action_of_an_unknown_type_keeps_its_order():
     action = {"type": "somethingNew", "b": 1, "a": 2}
     assert list(canonical(action)) == ["type", "b", "a"]
+
+
+def test_only_what_every_json_writer_writes_alike_is_exact():
+    """Floats, other types, numbers beyond 64 bits, keys that are no text and depths without end are not."""
+    assert is_exact({"a": [1, "x", None, True, (2,), {}], "b": -(2**63)})
+    deep: list[object] = []
+    for _ in range(1000):
+        deep = [deep]
+    for value in (1.5, float("nan"), 2**63, {1: 2}, {"a": [1.0]}, b"x", object(), deep):
+        assert not is_exact(value)

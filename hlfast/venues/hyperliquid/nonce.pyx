@@ -53,6 +53,10 @@ cdef class NonceManager:
         """An unused nonce: the time in ms, or one above the last where that is higher."""
         return self.take()
 
+    def next_from(self, int64_t now_ms):
+        """As `next`, by the caller's clock: `now_ms`, or one above the last nonce where that is higher."""
+        return hlfast_take(&self._last, now_ms)
+
     @property
     def last(self):
         """The last nonce given out; 0 before the first."""

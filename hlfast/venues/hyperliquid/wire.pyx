@@ -125,6 +125,32 @@ cdef int _check(object value, str where) except -1:
     return 0
 
 
+cdef bint _is_exact(object value, int depth) except -1:
+    if depth > 100:
+        return False
+    if type(value) is str or value is None or type(value) is bool:
+        return True
+    if type(value) is int:
+        return -9223372036854775808 <= value <= 9223372036854775807
+    if type(value) is dict:
+        for key, inner in (<dict>value).items():
+            if type(key) is not str or not _is_exact(inner, depth + 1):
+                return False
+        return True
+    if type(value) is list or type(value) is tuple:
+        for inner in value:
+            if not _is_exact(inner, depth + 1):
+                return False
+        return True
+    return False
+
+
+def is_exact(value):
+    """True if `value` holds dicts with text keys, lists, tuples, text, 64-bit integers, bools and None alone: then every
+    JSON writer says the same of it. No float among them: NaN has no JSON."""
+    return _is_exact(value, 0)
+
+
 def encode_action(action):
     """The msgpack of an action in the venue's field order, as its hash takes it."""
     _check(action, "action")

@@ -1,0 +1,1 @@
+"""The official SDK's `hyperliquid.utils`: constants, errors, signing, types."""
