@@ -494,16 +494,10 @@ cdef class Signer:
     def sign_hash(self, bytes digest not None, kind=None):
         """Sign the 32 bytes of a digest that the caller has made: {"r", "s", "v"}. `kind`: the action type it stands for."""
         cdef unsigned char out[65]
-        cdef int ok
-        cdef const unsigned char* held
         if len(digest) != 32:
             raise ConfigError(f"a digest has 32 bytes, got {len(digest)}")
         self._check_allowed(kind)
-        held = <const unsigned char*><char*>digest
-        with nogil:
-            ok = self.sign_digest(held, out)
-        if not ok:
-            raise ConfigError("this signer is closed; make a new one")
+        self.sign_digest(<const unsigned char*><char*>digest, False, out)
         return _signature(out)
 
 
