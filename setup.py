@@ -17,6 +17,7 @@ from setuptools import Extension, setup
 MODULES = [
     "hlfast._build",
     "hlfast.clock",
+    "hlfast.core.crash_points",
     "hlfast.core.fixed",
     "hlfast.core.trading_rule",
     "hlfast.core.order_book",

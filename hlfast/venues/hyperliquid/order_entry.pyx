@@ -16,6 +16,7 @@ from libc.string cimport memcpy
 
 from hlfast.clock cimport mono_ns, now_ns, wall_ms
 from hlfast.core cimport latency
+from hlfast.core.crash_points cimport AFTER_RING, AFTER_WRITE, MID_WRITE, armed, at, reached_mid_write
 from hlfast.core.fixed cimport int128
 from hlfast.core.checks cimport PreTradeChecks
 from hlfast.core.in_flight_order cimport InFlightOrder, is_finished, make_order
@@ -84,6 +85,10 @@ LATE_ANSWER_NS = 60_000_000_000
 cdef inline int64_t _budget_ms() noexcept nogil:
     """Budgets are kept on the clock that never steps back."""
     return mono_ns() // 1000000
+
+
+cdef int _descriptor(Listener listener) except -1:
+    return listener.transport.underlying_transport.get_extra_info("socket").fileno()
 
 
 cdef class _Request:
@@ -640,7 +645,7 @@ cdef class OrderEntry:
             self._sign_and_close(&w, nonce, expires if expires else -1)
             t0 = mono_ns()
             latency.record(latency.SIGN, t0 - t1)
-            written = self._listener.write(w.json, w.json_size)
+            written = self._write(&w)
         except Exception as error:
             # Nothing has left: a definite local failure.
             if request is not None:
@@ -658,6 +663,16 @@ cdef class OrderEntry:
         self.limits.spend("order", action_weight(len(orders)), _budget_ms(), len(orders))
         self.orders_sent += len(orders)
         return nonce
+
+    cdef int _write(self, WireBuffer* w) except -1:
+        """Hand a signed action to the socket, as `Listener.write`: orders, modifies and cancels leave here and nowhere else."""
+        cdef int written
+        at(AFTER_RING)
+        if armed == MID_WRITE:
+            reached_mid_write(_descriptor(self._listener), w.json, w.json_size)
+        written = self._listener.write(w.json, w.json_size)
+        at(AFTER_WRITE)
+        return written
 
     cdef int _tell_written(self, list written) except -1:
         """What was written, as (orders, nonce, expiry), is PENDING_SUBMIT; what found no connection (nonce 0) has failed."""
@@ -740,7 +755,7 @@ cdef class OrderEntry:
             add_modify(&w, o.cloid, &o)
             end_modifies(&w)
             self._sign_and_close(&w, nonce, -1)
-            written = self._listener.write(w.json, w.json_size)
+            written = self._write(&w)
         except Exception:
             self._close_request(request)
             raise
@@ -809,7 +824,7 @@ cdef class OrderEntry:
                 for order in orders:
                     self.ring.put_cancel(order, nonce, now_ns())
             self._sign_and_close(&w, nonce, -1)
-            written = self._listener.write(w.json, w.json_size)
+            written = self._write(&w)
         except Exception:
             self._close_request(request)
             raise
