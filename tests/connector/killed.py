@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import os
 import random
 import signal
@@ -58,6 +59,8 @@ async def trade(port: int, folder: str, seed: int) -> None:
 
 
 def nursery() -> None:
+    for module in ("hlfast.venues.hyperliquid.connector", "hlfast.engine.journal", "uvloop"):
+        importlib.import_module(module)  # once, and not in each child
     for line in sys.stdin:
         port, folder, seed, *point = line.split()
         pid = os.fork()
