@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hlfast.core.bus import EventBus
 from hlfast.core.events import PositionUpdate
-from hlfast.core.ledger import Ledger
+from hlfast.core.ledger import FILL_KEYS_KEPT, Ledger
 from hlfast.core.position import Position, PositionBook
 from hlfast.core.updates import TradeUpdate
 from hlfast.errors import RangeError
@@ -254,6 +254,17 @@ def test_the_ledger_is_exact_in_every_figure(news):
     assert {t: Fraction(figures["spot"].get(t, 0)) for t in tokens} == tokens
     assert Fraction(figures["positions"].get("BTC", 0)) == perp and "ETH" not in figures["positions"]
     assert figures["fills"] == len(news) == len(set(figures["fill_keys"]))
+
+
+def test_the_ledger_keeps_the_identities_of_the_newest_fills_only():
+    """Given a run without an end, then its memory has one; the sums and the count are of all fills."""
+    ledger = Ledger()
+    ledger.start(Decimal(0), {}, {})
+    for n in range(FILL_KEYS_KEPT + 10):
+        ledger.book_fill(fill(1, 2, tid=n))
+    figures = ledger.figures()
+    assert figures["fills"] == FILL_KEYS_KEPT + 10 and figures["cash"] == -2 * (FILL_KEYS_KEPT + 10)
+    assert [key[1] for key in figures["fill_keys"]] == list(range(10, FILL_KEYS_KEPT + 10))
 
 
 def test_funding_moves_cash_and_the_figures_are_a_copy():
