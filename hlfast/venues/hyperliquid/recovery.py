@@ -37,6 +37,9 @@ OVERLAP_MS = 5_000
 PAGE = 2_000
 """Rows of one answer to `userFillsByTime`, at most."""
 
+FUNDING_PAGE = 500
+"""Rows of one answer to `userFunding`, at most; the oldest ones."""
+
 LOOK_AGAIN_SECONDS = 1.0
 
 EXPIRY_MARGIN_MS = 5_000
@@ -61,6 +64,8 @@ class Recovery:
         self.recovered_orders = 0
         self._known_ms = 0
         self._audited_ms = 0
+        self._funding_ms = 0
+        self._cash_gap = Decimal(0)
         self._burnt_nonces: set[int] = set()
         self._questions: dict[str, tuple[int, int]] = {}
         self._asking = False
@@ -175,10 +180,19 @@ class Recovery:
         return new
 
     async def _read_funding(self) -> None:
-        """Funding that was paid while nobody listened."""
+        """Funding that no stream has told of, page by page; what was read once is not read again."""
         hl = self._hl
-        for row in await hl.info.request("userFunding", user=hl.account, startTime=self.baseline_ms):
-            hl.book_funding({"time": row["time"], **row["delta"]})
+        since = max(self.baseline_ms, self._funding_ms)
+        while True:
+            rows = await hl.info.request("userFunding", user=hl.account, startTime=since)
+            for row in rows:
+                hl.book_funding({"time": row["time"], **row["delta"]})
+            if rows:
+                self._funding_ms = max(since, int(rows[-1]["time"]))
+            if len(rows) < FUNDING_PAGE:
+                return
+            # The bound is inclusive, as a page may end between two payments of one millisecond.
+            since = self._funding_ms if self._funding_ms > since else since + 1
 
     async def fill_pages(self, since_ms: int, until_ms: int | None = None) -> AsyncIterator[list[dict[str, Any]]]:
         """Pages of the account's fills from `since_ms` on, oldest first, without a gap or a repeat.
@@ -350,8 +364,8 @@ class Recovery:
     async def audit(self) -> list[str]:
         """Compare fills, positions and cash with the venue's record; report and mend what differs. Returns the differences.
 
-        Costs about 45 of the minute's 1200 weight. News may be under way, so a position counts as different only if it
-        is so twice, a second apart, with no fill between.
+        Costs about 45 of the minute's 1200 weight, 20 more when cash has moved otherwise than by fills. News may be
+        under way, so a position counts as different only if it is so twice, a second apart, with no fill between.
         """
         hl = self._hl
         found: list[str] = []
@@ -365,7 +379,9 @@ class Recovery:
             hl.tell("fill_missed", f"the audit found {missed} fills that no stream had told of; they are booked")
         self._audited_ms = max(self._audited_ms, began_ms)
         found += await self._audit_orders()
-        different = self._different_positions(await self.read_account())
+        perp = await self.read_account()
+        await self._audit_cash(perp)
+        different = self._different_positions(perp)
         if different:
             fills = hl.tracker.counters["fills"]
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
@@ -375,6 +391,15 @@ class Recovery:
                     self._take_over(coin, *again[coin]) for coin in different if again.get(coin) == different[coin]
                 ]
         return found
+
+    async def _audit_cash(self, perp: dict[str, Any]) -> None:
+        """Cash that moved without a fill: funding whose frame was lost is read back. What then differs still (a deposit,
+        news under way) is remembered, and asked about only when it changes."""
+        hl = self._hl
+        theirs = Decimal(perp["marginSummary"]["totalRawUsd"])
+        if theirs - hl.own_ledger.cash != self._cash_gap:
+            await self._read_funding()
+            self._cash_gap = theirs - hl.own_ledger.cash
 
     async def _audit_orders(self) -> list[str]:
         """Own orders that the venue does not list, or lists though they are thought to be going: to be asked about."""
