@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
-import sys
-from pathlib import Path
 
 import pytest
 
-_spec = importlib.util.spec_from_file_location("hlfast_chaos", Path(__file__).resolve().parents[1] / "chaos.py")
-assert _spec is not None and _spec.loader is not None
-chaos = importlib.util.module_from_spec(_spec)
-sys.modules["hlfast_chaos"] = chaos
-_spec.loader.exec_module(chaos)
+from ..chaos import Chaos
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +19,6 @@ def quiet():
 @pytest.mark.parametrize("seed", [1, *[pytest.param(n, marks=pytest.mark.long) for n in range(2, 20)]])
 async def test_the_connector_knows_the_truth_after_every_fault(seed):
     """G1-G10, G13, G14, G16, G17, C1, C4, L24, L25, L28, L30: 0 differences in orders, fills, cash, fees and positions."""
-    report = await chaos.Chaos(seed, round_seconds=3.0).run(60.0 if seed > 1 else 6.0)
+    report = await Chaos(seed, round_seconds=3.0).run(60.0 if seed > 1 else 6.0)
     assert report.differences == []
     assert report.rounds >= 1 and report.orders > 20 and sum(report.hits.values()) > 5

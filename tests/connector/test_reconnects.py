@@ -9,7 +9,6 @@ import os
 import random
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +20,8 @@ from hlfast.errors import NotReady
 from hlfast.net.session import ConnectionBudget
 from hlfast.sim.weights import Caps
 from hlfast.types import OrderState
+
+from ..memory import resident_mb
 
 S = OrderState
 PER_MINUTE = 6_000
@@ -86,7 +87,7 @@ async def what_is_there(hl: Any) -> dict[str, Any]:
         "descriptors": len(os.listdir("/proc/self/fd")),
         "tasks": sorted(task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("hlfast")),
         "all tasks": len(asyncio.all_tasks()),
-        "memory": int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"),
+        "memory": resident_mb(),
         "objects": Counter(f"{type(o).__module__}.{type(o).__qualname__}" for o in gc.get_objects()),
     }
 
@@ -120,7 +121,7 @@ async def test_forced_reconnects_leave_nothing_behind(open_exchange: Any, count:
         after = await what_is_there(hl)
         connections = {name: hl.counters[f"{name}_connections"] for name in ("account", "market")}
         more = {kind: n for kind, n in (after["objects"] - before["objects"]).items() if n > 100}
-        grown_mb = (after["memory"] - before["memory"]) / 2**20
+        grown_mb = after["memory"] - before["memory"]
         refused = {kind: n for kind, n in exchange.truth()["counters"]["refused"].items() if n}
         print(
             f"{connections}, {dict(seen)}, refused by the exchange {refused}, told {dict(told)}, memory {grown_mb:+.1f} MB"

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import heapq
 import logging
-import os
 import random
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -25,6 +23,8 @@ from hlfast.core.ledger import FILL_KEYS_KEPT
 from hlfast.types import TradeType
 from hlfast.venues.hyperliquid.connector import HyperliquidConnector
 from hlfast.venues.hyperliquid.metadata import Metadata
+
+from ..memory import resident_mb
 
 COINS = {"BTC": 5, "ETH": 4, "kPEPE": 0}
 SPOT_META = {
@@ -149,10 +149,6 @@ def frames(rows: Iterator[tuple[int, str]], rng: random.Random, seen: Counter[st
             yield ms, frame(list(newest), '"isSnapshot":true,')
     if held:
         yield ms, frame(held)
-
-
-def resident_mb() -> float:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 @pytest.mark.parametrize("count", [20_000, pytest.param(1_000_000, marks=pytest.mark.long)])
