@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -16,7 +17,7 @@ import pytest
 import hlfast
 from hlfast.config import Settings
 from hlfast.core import events as ev
-from hlfast.errors import NotReady
+from hlfast.errors import ConfigError, NotReady
 from hlfast.net.session import ConnectionBudget
 from hlfast.sim.weights import Caps
 from hlfast.types import OrderState
@@ -36,6 +37,13 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
+
+
+async def open_below(open_exchange: Any, rng: random.Random) -> Any:
+    """On a port that the system gives to no client: while the exchange refuses, a client's socket might get its port."""
+    while True:
+        with contextlib.suppress(ConfigError):
+            return await open_exchange(port=rng.randint(20_000, 32_000), limits=LIMITS, book_interval_ms=100)
 
 
 def connector(exchange: Any) -> Any:
@@ -95,8 +103,8 @@ async def what_is_there(hl: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("count", [150, pytest.param(10_000, marks=pytest.mark.long)])
 async def test_forced_reconnects_leave_nothing_behind(open_exchange: Any, count: int) -> None:
     """C1, C3, C7, G13, the row of reconnects: 0 descriptors, tasks, callbacks or objects more; the budget is kept."""
-    exchange = await open_exchange(limits=LIMITS, book_interval_ms=100)
     rng, seen = random.Random(count), Counter[str]()
+    exchange = await open_below(open_exchange, random.Random())
     hl = connector(exchange)
     told: Counter[str] = Counter()
     books: list[int] = []
@@ -142,7 +150,7 @@ async def test_forced_reconnects_leave_nothing_behind(open_exchange: Any, count:
 @pytest.mark.parametrize("count", [40, pytest.param(1_000, marks=pytest.mark.long)])
 async def test_a_stop_in_the_middle_of_a_reconnect_is_final(open_exchange: Any, count: int) -> None:
     """C7, L13: wherever a reconnect has got to, after `disconnect` there is no task, no socket, and no way to send."""
-    exchange = await open_exchange(limits=LIMITS, book_interval_ms=100)
+    exchange = await open_below(open_exchange, random.Random())
     rng, states, hl = random.Random(count), Counter[str](), connector(exchange)
     await hl.initialize()
     await hl._http.close()
