@@ -40,7 +40,10 @@ class Listener:
     async def _listen(self) -> None:
         sock, self._kept = self._kept, None
         assert sock is not None and self._factory is not None
-        self._server = await asyncio.get_running_loop().create_server(self._factory, sock=sock, backlog=BACKLOG)
+        # In two steps: cancelled while it starts to serve, asyncio forgets a server that listens on for ever.
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._factory, sock=sock, backlog=BACKLOG, start_serving=False)
+        await self._server.start_serving()
 
     async def refuse(self, seconds: float) -> None:
         """No new connections for so long; open ones stay. It comes back by itself, and a further call starts anew."""
