@@ -18,6 +18,7 @@ MODULES = [
     "hlfast._build",
     "hlfast.clock",
     "hlfast.order_params",
+    "hlfast.core.crash_points",
     "hlfast.core.fixed",
     "hlfast.core.trading_rule",
     "hlfast.core.order_book",

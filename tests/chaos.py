@@ -102,6 +102,7 @@ class Report:
     hits: Counter[str] = field(default_factory=Counter)
     reconnects: int = 0
     recovered: int = 0
+    pnl_off_a_fill: float = 0.0
     unresolved_ms: list[float] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
 
@@ -116,33 +117,40 @@ class Report:
 
 
 class Chaos:
-    def __init__(self, seed: int, *, round_seconds: float = 4.0) -> None:
+    """`pause`: seconds between two wishes, at least and at most."""
+
+    def __init__(self, seed: int, *, round_seconds: float = 4.0, pause: tuple[float, float] = (0.002, 0.03)) -> None:
         self.rng = random.Random(seed)
         self.report = Report(seed)
-        self.round_seconds = round_seconds
+        self.round_seconds, self.pause = round_seconds, pause
         self.judge: Judge
 
     async def run(self, seconds: float, progress: Any = None) -> Report:
-        began = clock.monotonic_ns()
         async with (
             SimExchange(port=0, block_ms=20, seed=self.report.seed, book_interval_ms=100) as exchange,
             hlfast.connect(exchange.network, settings=QUICK) as hl,
         ):
             for coin in COINS:
                 hl.watch(coin)
-            self.judge = Judge(hl, exchange)
-            await hl.wait_ready(10)
-            while (elapsed := (clock.monotonic_ns() - began) / 1e9) < seconds:
-                await self._round(hl, exchange)
-                if progress is not None:
-                    progress(min(1.0, elapsed / seconds), self.report)
-            self.report.reconnects = hl.counters["account_connections"] - 1
-            self.report.recovered = self.judge.recovered
-        self.report.seconds = round((clock.monotonic_ns() - began) / 1e9, 1)
+            await self.trade(hl, exchange, seconds, progress)
         return self.report
 
+    async def trade(self, hl: HyperliquidConnector, exchange: Any, seconds: float, progress: Any = None) -> None:
+        """Round after round, until `seconds` have passed."""
+        began = clock.monotonic_ns()
+        self.judge = Judge(hl, exchange, self.figures)
+        await hl.wait_ready(10)
+        while (elapsed := (clock.monotonic_ns() - began) / 1e9) < seconds:
+            await self._round(hl, exchange)
+            if progress is not None:
+                progress(min(1.0, elapsed / seconds), self.report)
+        self.report.reconnects = hl.counters["account_connections"] - 1
+        self.report.recovered = self.judge.recovered
+        self.report.pnl_off_a_fill = self.judge.pnl_off_a_fill
+        self.report.seconds = round((clock.monotonic_ns() - began) / 1e9, 1)
+
     # -- one round --------------------------------------------------------------------------------------------------
-    async def _round(self, hl: HyperliquidConnector, exchange: SimExchange) -> None:
+    async def _round(self, hl: HyperliquidConnector, exchange: Any) -> None:
         ends_at = clock.monotonic_ns() + int(self.round_seconds * 1e9)
         armed = []
         fault_at = 0
@@ -155,7 +163,7 @@ class Chaos:
                 fault_at = clock.monotonic_ns() + self.rng.randint(150, 500) * 1_000_000
             with contextlib.suppress(NotReady):
                 self._act(hl)
-            await asyncio.sleep(self.rng.uniform(0.002, 0.03))
+            await asyncio.sleep(self.rng.uniform(*self.pause))
         for kind, fault in armed:
             self.report.hits[kind] += fault.hits
             fault.disarm()
@@ -163,9 +171,13 @@ class Chaos:
         self.report.differences += self.judge.settled()
         self.report.rounds += 1
         self.report.orders += len(self.judge.orders)
-        self.report.fills = len(hl.ledger["fill_keys"])
+        self.report.fills = self.figures(hl)["fills"]
         self.report.ends.update(order.state.name for order in self.judge.orders)
         self.judge.forget()
+
+    def figures(self, hl: HyperliquidConnector) -> dict[str, Any]:
+        """What the judge compares with the exchange's record."""
+        return hl.ledger
 
     def _act(self, hl: HyperliquidConnector) -> None:
         rng = self.rng
@@ -264,6 +276,7 @@ def main() -> int:
             "fills",
             "reconnects",
             "recovered",
+            "pnl_off_a_fill",
             "unresolved",
             "settled_ms_p50",
             "settled_ms_max",

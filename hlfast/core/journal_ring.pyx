@@ -409,7 +409,7 @@ cdef class JournalRing:
     cpdef int put_position(self, Position position, int64_t time_ms, int64_t now_ns) except -1:
         """A position as the own fills have made it."""
         cdef PositionPart* p = <PositionPart*>self._scratch
-        cdef str cost = f"{position._cost:f}", realized = f"{position.realized_pnl:f}", funding = f"{position.funding:f}"
+        cdef str cost = f"{abs(position._cost):f}", realized = f"{position.realized_pnl:f}", funding = f"{position.funding:f}"
         p.lots = position.lots
         p.time_ms = time_ms
         p.recv_ns = now_ns

@@ -7,6 +7,7 @@ lowers it by size times price. Spot: `spot` holds one balance a token. All figur
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,9 @@ from hlfast.core.fixed import EXACT
 from hlfast.core.updates import TradeUpdate
 
 Key = tuple[str, int, int, int]
+
+FILL_KEYS_KEPT = 100_000
+"""Identities of the newest fills that are kept for an audit, as many as the tracker knows. The sums are of all fills."""
 
 
 class Ledger:
@@ -26,7 +30,8 @@ class Ledger:
         self.fees: dict[str, Decimal] = {}
         self.spot: dict[str, Decimal] = {}
         self.positions: dict[str, Decimal] = {}
-        self.fill_keys: list[Key] = []
+        self.fills = 0
+        self.fill_keys: deque[Key] = deque(maxlen=FILL_KEYS_KEPT)
         self.funding = Decimal(0)
 
     def start(self, cash: Decimal, positions: Mapping[str, Decimal], spot: Mapping[str, Decimal]) -> None:
@@ -43,6 +48,7 @@ class Ledger:
         size = fill.amount if fill.is_buy else fill.amount.copy_negate()
         cost = EXACT.multiply(size, fill.price)
         fee = fill.fee
+        self.fills += 1
         self.fill_keys.append((fill.coin, fill.tid, fill.oid, fill.time_ms))
         self.fees[fill.fee_token] = EXACT.add(self.fees.get(fill.fee_token, Decimal(0)), fee)
         if base:
@@ -80,12 +86,12 @@ class Ledger:
         self.spot[token] = EXACT.add(self.spot.get(token, Decimal(0)), amount)
 
     def figures(self) -> dict[str, Any]:
-        """A copy of every figure."""
+        """A copy of every figure; `fill_keys` of the newest FILL_KEYS_KEPT fills, oldest first."""
         return {
             "cash": self.cash,
             "fees": dict(self.fees),
             "funding": self.funding,
-            "fills": len(self.fill_keys),
+            "fills": self.fills,
             "fill_keys": list(self.fill_keys),
             "positions": dict(self.positions),
             "spot": dict(self.spot),

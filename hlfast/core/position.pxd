@@ -7,7 +7,7 @@ cdef class Position:
     cdef readonly str symbol
     cdef readonly int sz_decimals
     cdef int64_t lots                        # signed
-    cdef object _cost                        # entry price times size of what is open, exact
+    cdef object _cost                        # entry price times signed size of what is open, exact
     cdef readonly object realized_pnl
     cdef readonly object funding
     cdef readonly object mark_price          # Decimal | None
@@ -17,7 +17,7 @@ cdef class Position:
     cdef readonly object margin
     cdef readonly int64_t timestamp_ns
     cdef dict _fees
-    cdef int book(self, int64_t lots, object price) except -1
+    cdef int book(self, int64_t lots, object price, object told) except -1
 
 cdef class PositionBook:
     cdef EventBus _bus

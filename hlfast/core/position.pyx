@@ -3,10 +3,11 @@
 One net position an instrument: signed size, average entry, realised PnL without fees, fees by token, funding. All
 exact `Decimal` (60 digits); an average is the one division, taken when it is read. Opening moves the average, closing
 realises `closed size x (price - entry) x sign`, a fill through zero closes and then opens at its own price (protocol,
-section 7.4). The account's state verifies a position and never overwrites it.
+section 7.4). Fills that come out of the venue's order are given its own figure for what they closed. The account's
+state verifies a position and never overwrites it.
 """
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport INT64_MIN, int64_t
 
 from hlfast.clock cimport now_ns
 from hlfast.core.bus cimport EventBus
@@ -24,6 +25,8 @@ from hlfast.types import PositionSide
 cdef object _X = EXACT
 cdef object ZERO = Decimal(0)
 cdef object HUNDRED = Decimal(100)
+cdef object ROUNDING = Decimal("0.000001")  # of the venue's closedPnl: half of it, and as much for its average
+cdef object FLAT_REST = Decimal("0.001")    # what its rounding may leave of a cost once all is closed
 
 
 cdef object _optional(object number):
@@ -49,7 +52,7 @@ cdef class Position:
             self.lots = -self.lots
         elif side is PositionSide.LONG and self.lots < 0:
             raise RangeError(f"{symbol}: a long position has a size of at least 0, got {size!r}")
-        self._cost = _X.multiply(number_to_decimal(entry_price), self.size)
+        self._cost = _X.multiply(number_to_decimal(entry_price), self.signed_size)
         self.realized_pnl = number_to_decimal(realized_pnl)
         self.funding = number_to_decimal(funding)
         self.mark_price = _optional(mark_price)
@@ -63,30 +66,31 @@ cdef class Position:
     def __repr__(self):
         return f"<Position {self.symbol} {self.side.name} {self.size} entry={_shown(self.entry_price)} realized={_shown(self.realized_pnl)}>"
 
-    cdef int book(self, int64_t lots, object price) except -1:
-        """Move the position by `lots` (signed) at `price`."""
-        cdef int64_t held = self.lots, closing
-        cdef object step = scaled_to_decimal(lots if lots > 0 else -lots, self.sz_decimals)
+    cdef int book(self, int64_t lots, object price, object told) except -1:
+        """Move the position by `lots` (signed) at `price`. `told`: the venue's closedPnl of the fill, None if not known.
+
+        What a fill adds to realised PnL and to the cost of what is open depends on its place among the others. Where the
+        own average and the venue's word differ by more than its rounding, fills have come out of order, and its word is
+        taken: the sums are then those of the venue's order, whatever order they came in.
+        """
+        cdef int64_t held = self.lots
+        cdef object step = scaled_to_decimal(lots, self.sz_decimals), gain = ZERO
         if lots == 0:
             return 0
-        if held == 0 or (held > 0) == (lots > 0):
-            if (lots > 0 and held > 9223372036854775807 - lots) or (lots < 0 and held < -9223372036854775807 - lots):
-                raise RangeError(f"{self.symbol}: the position does not fit into 63 bits of lots")
-            self._cost = _X.add(self._cost, _X.multiply(step, price))
-            self.lots = held + lots
-            return 0
-        closing = min(abs(held), abs(lots))
-        closed = scaled_to_decimal(closing, self.sz_decimals)
-        entry = self.entry_price
-        gain = _X.multiply(closed, _X.subtract(price, entry))
-        self.realized_pnl = _X.add(self.realized_pnl, gain if held > 0 else gain.copy_negate())
+        if (lots > 0 and held > 9223372036854775807 - lots) or (lots < 0 and held < -9223372036854775807 - lots):
+            raise RangeError(f"{self.symbol}: the position does not fit into 63 bits of lots")
+        if held != 0 and (held > 0) != (lots > 0):
+            closed = scaled_to_decimal(min(abs(held), abs(lots)), self.sz_decimals)
+            gain = _X.multiply(closed, _X.subtract(price, self.entry_price))
+            if held < 0:
+                gain = gain.copy_negate()
+        if told is not None and _X.abs(_X.subtract(gain, told)) > ROUNDING:
+            gain = told
+        self.realized_pnl = _X.add(self.realized_pnl, gain)
         self.lots = held + lots
-        if self.lots == 0:
+        self._cost = _X.add(_X.add(self._cost, _X.multiply(step, price)), gain)
+        if self.lots == 0 and _X.abs(self._cost) < FLAT_REST:
             self._cost = ZERO
-        elif (self.lots > 0) == (held > 0):
-            self._cost = _X.subtract(self._cost, _X.multiply(closed, entry))
-        else:  # through zero: the rest opens at this price
-            self._cost = _X.multiply(scaled_to_decimal(abs(self.lots), self.sz_decimals), price)
         return 0
 
     @property
@@ -122,7 +126,7 @@ cdef class Position:
     @property
     def entry_price(self):
         """Average price of what is open; 0 when flat."""
-        return _X.divide(self._cost, self.size) if self.lots else ZERO
+        return _X.divide(self._cost, self.signed_size) if self.lots else ZERO
 
     @property
     def fees(self):
@@ -134,12 +138,12 @@ cdef class Position:
         """size x (mark - entry) with the sign of the position; the venue's own figure where no mark is known."""
         if self.mark_price is None or self._unrealized:
             return self._unrealized
-        return _X.subtract(_X.multiply(self.signed_size, self.mark_price), self._cost if self.lots > 0 else self._cost.copy_negate())
+        return _X.subtract(_X.multiply(self.signed_size, self.mark_price), self._cost) if self.lots else ZERO
 
     @property
     def position_value(self):
         """size x mark (x entry where no mark is known)."""
-        return _X.multiply(self.size, self.mark_price) if self.mark_price is not None else self._cost
+        return _X.multiply(self.size, self.mark_price) if self.mark_price is not None else _X.abs(self._cost)
 
     @property
     def roe(self):
@@ -203,7 +207,8 @@ cdef class PositionBook:
         if position is None:
             position = self._positions[fill.coin] = Position(fill.coin, sz_decimals=fill.sz_decimals)
         lots = lots_in(fill, position.sz_decimals)
-        position.book(lots if fill.is_buy else -lots, fill.price)
+        told = None if fill.start_lots == INT64_MIN else scaled_to_decimal(fill.closed_pnl_e8, 8)
+        position.book(lots if fill.is_buy else -lots, fill.price, told)
         position._fees[fill.fee_token] = _X.add(position._fees.get(fill.fee_token, ZERO), fill.fee)
         position.timestamp_ns = fill.recv_ns if fill.recv_ns else now_ns()
         if not self._bus.wants(PositionUpdate):
@@ -230,7 +235,7 @@ cdef class PositionBook:
             self.start(coin, sz_decimals, size, entry_price)
             return
         position.lots = to_scaled(size, position.sz_decimals)
-        position._cost = _X.multiply(number_to_decimal(entry_price), position.size)
+        position._cost = _X.multiply(number_to_decimal(entry_price), position.signed_size)
 
     def set_mark(self, str coin, price):
         """The venue's mark price, for unrealised PnL."""

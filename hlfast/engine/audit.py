@@ -40,7 +40,7 @@ def differences(figures: Record, truth: Record, before: Record | None = None) ->
         *_amounts("position", figures["positions"], {coin: row["szi"] for coin, row in truth["positions"].items()}),
         *_amounts("balance", figures["spot"], {token: row["total"] for token, row in truth["spot"].items()}),
         *_amounts("fees", figures["fees"], _minus(truth["fees"], before.get("fees", {}))),
-        *_fills(figures["fill_keys"], truth["fills"], before.get("fills", ())),
+        *_fills(figures["fill_keys"], truth["fills"], before.get("fills", ()), _since(figures, truth)),
         *_resting(truth["orders"], before.get("orders", ())),
     ]
 
@@ -57,9 +57,20 @@ def _minus(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Decim
     return {token: Decimal(amount) - Decimal(before.get(token, ZERO)) for token, amount in now.items()}
 
 
-def _fills(ours: Iterable[Key], rows: Iterable[Record], rows_before: Iterable[Record]) -> Iterator[Difference]:
-    booked = Counter(ours)
-    made = {_key(row): row for row in rows}
+def _since(figures: Record, truth: Record) -> int:
+    """Both sides keep the newest fills only: those up to this time (ms) are left to the sums. -1 if all are there."""
+    ours, rows = figures["fill_keys"], truth["fills"]
+    return max(
+        ours[0][3] if ours and figures.get("fills", 0) > len(ours) else -1,
+        rows[0]["time"] if rows and truth.get("dropped", {}).get("fills") else -1,
+    )
+
+
+def _fills(
+    ours: Iterable[Key], rows: Iterable[Record], rows_before: Iterable[Record], since_ms: int
+) -> Iterator[Difference]:
+    booked = Counter(key for key in ours if key[3] > since_ms)
+    made = {_key(row): row for row in rows if row["time"] > since_ms}
     old = {_key(row) for row in rows_before}
     for key, row in made.items():
         if key not in booked and key not in old:

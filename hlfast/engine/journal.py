@@ -35,6 +35,7 @@ import orjson
 
 from hlfast import clock
 from hlfast.config import StateDirectory
+from hlfast.core import crash_points
 from hlfast.core.bus import EventBus
 from hlfast.core.events import FundingPayment, OrderEvent, PositionUpdate, Recovered, StreamStatus
 from hlfast.core.journal_ring import BLOCKED, JournalRing
@@ -335,11 +336,13 @@ class Journal:
             try:
                 self._apply(db, records)
                 db.execute("UPDATE meta SET drained = ?", (last,))
+                crash_points.before_commit()
                 db.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):  # after a full disk SQLite has rolled back by itself
                     db.execute("ROLLBACK")
                 raise
+            crash_points.after_commit()
             ring.release(last)
             total += len(records)
             if len(records) < RECORDS_AT_ONCE:

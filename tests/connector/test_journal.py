@@ -1,51 +1,20 @@
-"""The connector with a journal: what a restart takes up, what a kill -9 leaves, and what a blocked journal stops."""
+"""The connector with a journal: what a restart takes up, and what a blocked journal stops. Kill -9: test_kill.py."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import random
-import signal
 import sqlite3
-import sys
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 import hlfast
 from hlfast.core import events as ev
 from hlfast.errors import ConfigError, NotReady
-from hlfast.sim import FUNDED_ACCOUNTS
 from hlfast.types import OrderState
 
 from .conftest import QUICK
 
 S = OrderState
-
-CHILD = """
-import asyncio, random, sys
-import hlfast
-from hlfast.config import simulator
-
-async def main(port, path, seed):
-    rng = random.Random(seed)
-    async with hlfast.connect(simulator(port), journal=path) as hl:
-        hl.watch("BTC")
-        await hl.wait_ready(10)
-        print("ready", flush=True)
-        while True:
-            bbo = hl.bbo("BTC")
-            if bbo.bid_px and bbo.ask_px and len(hl.orders) < 40:
-                price = rng.choice((bbo.bid_px * 99 / 100, bbo.ask_px * 101 / 100, bbo.bid_px * 98 / 100))
-                hl.buy("BTC", "0.001", price, tif="Gtc", rounding="passive")
-            live = hl.get_open_orders()
-            if live and rng.random() < 0.3:
-                hl.cancel(rng.choice(live))
-            await asyncio.sleep(0.002)
-
-hlfast.run(main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
-"""
 
 
 async def open_one(exchange, path, **options):
@@ -118,47 +87,3 @@ async def test_a_journal_is_given_before_connecting_and_to_one_process(exchange,
             hlfast.connect(exchange.network, journal=tmp_path)
     finally:
         await hl.disconnect()
-
-
-@pytest.mark.parametrize("seed", [*range(4), *[pytest.param(n, marks=pytest.mark.long) for n in range(4, 60)]])
-async def test_a_process_killed_at_any_moment_leaves_nothing_unknown(open_exchange, tmp_path, seed):
-    """G1, G7, behaviour 130; kill -9 at a random moment: every live order is taken up as own, no fill lost or doubled."""
-    exchange = await open_exchange(traders=True, seed=seed)
-    account = FUNDED_ACCOUNTS[0].address
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        CHILD,
-        str(exchange.port),
-        str(tmp_path / "journal"),
-        str(seed),
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(hlfast.__file__).parents[1])},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert (await asyncio.wait_for(child.stdout.readline(), 30)).strip() == b"ready"
-    await asyncio.sleep(random.Random(seed).uniform(0.05, 0.8))
-    child.send_signal(signal.SIGKILL)
-    await child.wait()
-    await asyncio.sleep(0.1)
-    hl = await open_one(exchange, tmp_path / "journal")
-    try:
-        for _ in range(300):
-            if not hl.tracker.orders_to_ask_about:
-                break
-            await asyncio.sleep(0.02)
-        record = exchange.truth(account)
-        resting = {row["cloid"] for row in record["orders"] if row["status"] == "open"}
-        assert {order.cloid for order in hl.orders} == resting and resting
-        assert not hl.tracker.external_orders and not hl.tracker.orders_to_ask_about
-        for row in record["orders"]:
-            order = hl.tracker.get_order_by_cloid(row["cloid"])
-            assert order is not None and order.filled_amount == Decimal(row["filled"])
-        held = hl.positions.get("BTC")
-        assert (held.signed_size if held else 0) == Decimal(record["positions"].get("BTC", {}).get("szi", "0"))
-    finally:
-        await hl.disconnect()
-    with sqlite3.connect(tmp_path / "journal" / "journal.sqlite") as database:
-        keys = database.execute("select coin, tid, oid, time_ms from fills").fetchall()
-    theirs = sorted((f["coin"], f["tid"], f["oid"], f["time"]) for f in record["fills"])
-    assert sorted(keys) == theirs

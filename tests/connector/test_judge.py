@@ -42,11 +42,11 @@ def life():
 FILLED, REFUSED, CANCELLED, RESTING = range(4)
 
 LIES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "cash": (lambda r: r.__setitem__("cash", "1"), "cash: ours"),
-    "fees": (lambda r: r["fees"].__setitem__("USDC", "1"), "fees: ours"),
+    "cash": (lambda r: r.__setitem__("cash", "1"), "cash USDC: ours"),
+    "fees": (lambda r: r["fees"].__setitem__("USDC", "1"), "fees USDC: ours"),
     "position": (lambda r: r["positions"].clear(), "positions: ours"),
-    "a fill that is not booked": (lambda r: r["fills"].append({**r["fills"][0], "tid": 1}), "fills: lost Counter"),
-    "a fill that is booked and not there": (lambda r: r["fills"].pop(), "not there Counter"),
+    "a fill that is not booked": (lambda r: r["fills"].append({**r["fills"][0], "tid": 1}), "ours missing, exchange"),
+    "a fill that is booked and not there": (lambda r: r["fills"].pop(), "exchange unknown"),
     "filled less": (lambda r: r["orders"][FILLED].__setitem__("filled", "0.0"), "filled 0.001, the exchange's 0.0"),
     "failed and lived": (lambda r: r["orders"][REFUSED].__setitem__("status", "canceled"), "called FAILED, but"),
     "cancelled and rests": (lambda r: r["orders"][CANCELLED].__setitem__("status", "open"), "it rests at the exchange"),

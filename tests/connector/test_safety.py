@@ -157,6 +157,47 @@ async def test_the_audit_finds_a_fill_that_no_stream_told_of(trader, exchange, h
     assert hl.ledger["cash"] == Decimal(exchange.truth(hl.account)["cash"])
 
 
+async def test_the_audit_finds_funding_that_no_stream_told_of(trader, exchange, heard, eventually):
+    """Given a funding frame that is lost on a connection that lives, then cash agrees again after the audit, once."""
+    hl, other = await trader(0), await trader(1)
+    assert await other.sell("BTC", "0.01", "60000", tif="Alo").accepted()
+    assert await hl.buy("BTC", "0.01", "60000", tif="Ioc").done() is S.FILLED
+    told = heard(hl, ev.FundingPayment)
+    exchange.change("set_oracle", "BTC", "60000")
+    exchange.frame_filter = lambda user, channel, frame: channel != "user"
+    exchange.engine.funding._next_hour_ms = exchange.engine.time_ms
+    (paid,) = await eventually(lambda: exchange.truth(hl.account)["fundings"])
+    await asyncio.sleep(0.1)
+    assert Decimal(paid["delta"]["usdc"]) and hl.ledger["cash"] != Decimal(exchange.truth(hl.account)["cash"])
+    for _ in range(2):
+        await hl.recovery.audit()
+        assert hl.ledger["cash"] == Decimal(exchange.truth(hl.account)["cash"])
+        assert [event.amount for event in told.events] == [Decimal(paid["delta"]["usdc"])]
+
+
+async def test_funding_of_more_than_one_answer_is_read_back(trader, exchange, eventually):
+    """Given more payments than an answer holds (500, the oldest first), then a reconnect finds all, each once."""
+    hl = await trader(0)
+    rows = exchange.engine.accounts[hl.account].fundings
+    for n in range(1_234):
+        delta = {
+            "type": "funding",
+            "coin": "BTC",
+            "usdc": "-0.01",
+            "szi": "1.0",
+            "fundingRate": "0.0",
+            "nSamples": None,
+        }
+        rows.append(
+            {"time": hl.recovery.baseline_ms + 1 + n // 2 * 2, "hash": "0x0", "delta": {**delta, "coin": f"C{n % 2}"}}
+        )
+    for _ in range(2):
+        await exchange.cut()
+        await eventually(lambda: not hl.is_connected)
+        await hl.wait_ready(5)
+        assert hl.ledger["funding"] == Decimal("-12.34")
+
+
 async def test_the_audit_takes_over_a_position_that_differs_twice(trader, exchange, heard):
     maker, hl = await trader(0), await trader(1)
     told = heard(hl, ev.ConnectorError, ev.PositionUpdate)

@@ -519,6 +519,20 @@ async def test_a_second_cut_takes_the_place_of_the_first_and_stop_ends_it(floor:
     await asyncio.wait_for(floor.exchange.stop(), 3)
 
 
+@pytest.mark.parametrize("steps", range(8))
+async def test_a_cut_while_the_listener_comes_back_does_not_lose_the_port(open_floor: Any, steps: int) -> None:
+    """Given a second refusal at any step of the return from the first, then the exchange listens again after it."""
+    floor: Floor = await open_floor()
+    await floor.exchange.cut(refuse_seconds=1e-9)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    await floor.exchange.cut(refuse_seconds=0.01)
+    await asyncio.sleep(0.05)
+    client = await floor.connected()
+    await client.send({"method": "ping"})
+    await client.until("pong")
+
+
 async def test_dropped_connections_leave_no_listeners_behind(floor: Floor) -> None:
     for _ in range(5):
         client = await floor.connected()

@@ -1,6 +1,7 @@
 """Position and ledger: what own fills make of a position and of cash, against exact fractions."""
 
 import decimal
+import random
 from decimal import Decimal
 from fractions import Fraction
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from hlfast.core.bus import EventBus
 from hlfast.core.events import PositionUpdate
-from hlfast.core.ledger import Ledger
+from hlfast.core.ledger import FILL_KEYS_KEPT, Ledger
 from hlfast.core.position import Position, PositionBook
 from hlfast.core.updates import TradeUpdate
 from hlfast.errors import RangeError
@@ -29,6 +30,43 @@ def booked(*fills: TradeUpdate) -> Position:
     for each in fills:
         book.apply_fill(each)
     return book.positions["BTC"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_fills_that_come_out_of_order_give_the_same_position(seed):
+    """G7: lost frames come back late; realised PnL and entry are the venue's as if each fill had come in its place."""
+    rng, told, fills = random.Random(seed), Decimal(0), []
+    model = PositionBook(EventBus())
+    for n in range(200):
+        size, price = (
+            Decimal(rng.choice((-1, 1)) * rng.randint(1, 3000)).scaleb(-3),
+            Decimal(rng.randint(59_000, 61_000)),
+        )
+        position = model.positions.get("BTC")
+        start, before = (position.signed_size, position.realized_pnl) if position else (Decimal(0), Decimal(0))
+        gain = model.apply_fill(fill(size, price, tid=n)).realized_pnl - before
+        closed = gain.quantize(Decimal("0.000001"))  # as the venue tells it
+        told += closed
+        fills.append(fill(size, price, tid=n, closed_pnl=closed, start_position=start))
+    exact = model.positions["BTC"]
+    late = [each for each in fills if rng.random() < 0.1]
+    ours = booked(*[each for each in fills if each not in late], *late)
+    assert ours.signed_size == exact.signed_size
+    assert abs(ours.realized_pnl - told) <= len(fills) * Decimal("0.000001")
+    assert abs(ours.entry_price - exact.entry_price) * ours.size <= len(fills) * Decimal("0.000001")
+
+
+def test_a_position_that_is_closed_has_no_cost_left():
+    """Given fills out of order, then what the venue's rounding leaves over does not show in the next position."""
+    news = (
+        fill(1, "100", tid=1, closed_pnl=0, start_position=0),
+        fill(-3, "101.0000004", tid=3, closed_pnl="3.000001", start_position=3),
+        fill(2, "100.0000003", tid=2, closed_pnl=0, start_position=1),
+    )
+    p = booked(*news)
+    assert p.is_flat and p.entry_price == 0 and abs(p.realized_pnl - 3) < Decimal("0.000002")
+    p = booked(*news, fill("0.001", "50", tid=4, closed_pnl=0, start_position=0))
+    assert p.entry_price == 50
 
 
 def test_the_figures_of_a_position():
@@ -254,6 +292,17 @@ def test_the_ledger_is_exact_in_every_figure(news):
     assert {t: Fraction(figures["spot"].get(t, 0)) for t in tokens} == tokens
     assert Fraction(figures["positions"].get("BTC", 0)) == perp and "ETH" not in figures["positions"]
     assert figures["fills"] == len(news) == len(set(figures["fill_keys"]))
+
+
+def test_the_ledger_keeps_the_identities_of_the_newest_fills_only():
+    """Given a run without an end, then its memory has one; the sums and the count are of all fills."""
+    ledger = Ledger()
+    ledger.start(Decimal(0), {}, {})
+    for n in range(FILL_KEYS_KEPT + 10):
+        ledger.book_fill(fill(1, 2, tid=n))
+    figures = ledger.figures()
+    assert figures["fills"] == FILL_KEYS_KEPT + 10 and figures["cash"] == -2 * (FILL_KEYS_KEPT + 10)
+    assert [key[1] for key in figures["fill_keys"]] == list(range(10, FILL_KEYS_KEPT + 10))
 
 
 def test_funding_moves_cash_and_the_figures_are_a_copy():

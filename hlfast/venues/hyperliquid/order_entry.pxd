@@ -82,6 +82,7 @@ cdef class OrderEntry:
     cdef int64_t _write_orders(self, tuple orders, int64_t expires, int64_t started, int64_t checked) except -1
     cdef int _send_actions(self, list waiting, int64_t started, int64_t checked) except -1
     cdef int _flush_batch(self) except -1
+    cdef int _write(self, WireBuffer* w) except -1
     cdef int _tell_written(self, list written) except -1
     cdef int _check_changed(self, InFlightOrder order, int64_t px, int64_t leg) except -1
     cdef int _wire_order(self, WireOrder* o, InFlightOrder order, int64_t px_e8, int64_t lots, object tif) except -1

@@ -16,6 +16,7 @@ from libc.string cimport memcpy, memset
 
 from hlfast.clock cimport mono_ns, mono_of, now_ns, wall_ms
 from hlfast.core cimport latency
+from hlfast.core.crash_points cimport AFTER_RING, AFTER_WRITE, MID_WRITE, armed, at, reached_mid_write
 from hlfast.core.fixed cimport int128
 from hlfast.core.checks cimport PreTradeChecks
 from hlfast.core.in_flight_order cimport InFlightOrder, is_finished, make_order
@@ -96,6 +97,10 @@ cdef inline bint _takes(str tif) noexcept:
 cdef inline int64_t _budget_ms() noexcept nogil:
     """Budgets are kept on the clock that never steps back."""
     return mono_ns() // 1000000
+
+
+cdef int _descriptor(Listener listener) except -1:
+    return listener.transport.underlying_transport.get_extra_info("socket").fileno()
 
 
 cdef class _Request:
@@ -722,7 +727,7 @@ cdef class OrderEntry:
             encoded = now_ns()
             self._sign_and_close(&w, nonce, expires if expires else -1)
             signed = now_ns()
-            written = self._listener.write(w.json, w.json_size)
+            written = self._write(&w)
         except Exception as error:
             # Nothing has left: a definite local failure.
             if request is not None:
@@ -739,6 +744,16 @@ cdef class OrderEntry:
         self.limits.spend("order", action_weight(len(orders)), mono_of(done) // 1000000, len(orders))
         self.orders_sent += len(orders)
         return nonce
+
+    cdef int _write(self, WireBuffer* w) except -1:
+        """Hand a signed action to the socket, as `Listener.write`: orders, modifies and cancels leave here and nowhere else."""
+        cdef int written
+        at(AFTER_RING)
+        if armed == MID_WRITE:
+            reached_mid_write(_descriptor(self._listener), w.json, w.json_size)
+        written = self._listener.write(w.json, w.json_size)
+        at(AFTER_WRITE)
+        return written
 
     cdef int _tell_written(self, list written) except -1:
         """What was written, as (orders, nonce, expiry), is PENDING_SUBMIT; what found no connection (nonce 0) has failed."""
@@ -819,7 +834,7 @@ cdef class OrderEntry:
             add_modify(&w, o.cloid, &o)
             end_modifies(&w)
             self._sign_and_close(&w, nonce, -1)
-            written = self._listener.write(w.json, w.json_size)
+            written = self._write(&w)
         except Exception:
             self._close_request(request)
             raise
@@ -896,7 +911,7 @@ cdef class OrderEntry:
                 for order in orders:
                     self.ring.put_cancel(order, nonce, now_ns())
             self._sign_and_close(&w, nonce, -1)
-            written = self._listener.write(w.json, w.json_size)
+            written = self._write(&w)
         except Exception:
             self._close_request(request)
             raise

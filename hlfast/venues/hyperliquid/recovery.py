@@ -38,6 +38,9 @@ OVERLAP_MS = 5_000
 PAGE = 2_000
 """Rows of one answer to `userFillsByTime`, at most."""
 
+FUNDING_PAGE = 500
+"""Rows of one answer to `userFunding`, at most; the oldest ones."""
+
 LOOK_AGAIN_SECONDS = 1.0
 
 EXPIRY_MARGIN_MS = 5_000
@@ -70,6 +73,7 @@ class Recovery:
         self.recovered_orders = 0
         self._known_ms = 0
         self._audited_ms = 0
+        self._funding_ms = 0
         self._burnt_nonces: set[int] = set()
         self._questions: dict[str, tuple[int, int]] = {}
         self._shown_as_was: dict[str, tuple[int, int, int]] = {}
@@ -188,10 +192,19 @@ class Recovery:
         return new
 
     async def _read_funding(self) -> None:
-        """Funding that was paid while nobody listened."""
+        """Funding that no stream has told of, page by page; what was read once is not read again."""
         hl = self._hl
-        for row in await hl.info.request("userFunding", user=hl.account, startTime=self.baseline_ms):
-            hl.book_funding({"time": row["time"], **row["delta"]})
+        since = max(self.baseline_ms, self._funding_ms)
+        while True:
+            rows = await hl.info.request("userFunding", user=hl.account, startTime=since)
+            for row in rows:
+                hl.book_funding({"time": row["time"], **row["delta"]})
+            if rows:
+                self._funding_ms = max(since, int(rows[-1]["time"]))
+            if len(rows) < FUNDING_PAGE:
+                return
+            # The bound is inclusive, as a page may end between two payments of one millisecond.
+            since = self._funding_ms if self._funding_ms > since else since + 1
 
     async def fill_pages(self, since_ms: int, until_ms: int | None = None) -> AsyncIterator[list[dict[str, Any]]]:
         """Pages of the account's fills from `since_ms` on, oldest first, without a gap or a repeat.

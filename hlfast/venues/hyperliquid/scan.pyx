@@ -17,6 +17,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memset
 
 from hlfast.clock cimport now_ns
+from hlfast.core.crash_points cimport BEFORE_PARSE, armed, reached_before_parse
 from hlfast.core.fixed cimport NUM_MALFORMED, NUM_OK, NUM_RANGE, parse_scaled
 from hlfast.core.frame_sink cimport FrameSink
 from hlfast.core.latency cimport enter_frame, frame_done
@@ -654,6 +655,8 @@ cdef class Router(FrameSink):
         cdef int64_t id
         cdef bint last = False
         cdef const char* q
+        if armed == BEFORE_PARSE:
+            reached_before_parse(f.start, f.end - f.start)
         p = literal(read_int(p, f.end, &id), f.end, b',"response":{"type":"')
         if literal(p, f.end, b'info"') != NULL or literal(p, f.end, b'error"') != NULL:
             return COLD
