@@ -922,11 +922,12 @@ cdef class ClientOrderTracker:
         cdef int64_t when = _now_ns() if recv_ns is None else recv_ns
         self._enter()
         try:
-            if order.modify_pending and not order.end_emitted:
+            if order.modify_pending and not order.end_emitted and oid > order.oid:
                 self._modified(order, oid, 0, when, False, out)
             else:
                 self._bind_oid(order, oid)  # a row or a fill was ahead of the answer
-            order.unresolved = False
+            if not order.modify_pending:  # else the answer is to an earlier modify
+                order.unresolved = False
             self._emit(out)
         finally:
             self._leave()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from decimal import Decimal
 
 import pytest
 
+from hlfast.config import Settings
 from hlfast.core import events as ev
 from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.core.order_tracker import ClientOrderTracker
@@ -53,6 +55,56 @@ async def test_the_size_of_a_modify_is_the_new_total(trader, exchange, eventuall
         maker.modify(order, size="0.001")
     assert await taker.sell("BTC", "0.004", "50000", tif="Ioc").done() is S.FILLED
     assert await order.done() is S.FILLED and order.filled_amount == D("0.005")
+
+
+async def test_a_modify_that_is_late_never_ends_its_order(trader, heard, exchange, eventually):
+    """G8, G9, G16: asked before the modify is executed, the venue shows the order as it was; that proves nothing yet."""
+    hl = await trader(settings=Settings(post_timeout_ms=100, backoff_min=0.02, backoff_max=0.2, hold_ms=500))
+    told = heard(hl)
+    order = hl.buy("BTC", "0.002", "50000", tif="Alo")
+    assert await order.accepted()
+    submit, late = exchange.engine.submit, []
+
+    def hold_back(signed, reply):
+        if signed.kind == "batchModify" and not late:
+            late.append((signed, reply))
+        else:
+            submit(signed, reply)
+
+    exchange.engine.submit = hold_back
+    assert hl.modify(order, price="50100")
+    await eventually(lambda: late)
+    await asyncio.sleep(0.7)  # it has been asked about
+    submit(*late[0])
+    await eventually(lambda: not order.unresolved and not order.modify_pending)
+    await asyncio.sleep(0.3)
+    (resting,) = [row for row in exchange.truth(hl.account)["orders"] if row["status"] == "open"]
+    assert order.state is S.OPEN and not order.is_done and "OrderCancelled" not in told.names(order)
+    assert (D(resting["px"]), resting["oid"]) == (order.price, order.exchange_order_id)
+    assert hl.cancel(order) and await order.done() is S.CANCELLED
+
+
+async def test_a_refused_modify_of_which_nothing_was_heard_ends_the_order_that_it_cancelled(
+    trader, heard, exchange, eventually
+):
+    """G8, G16: answer and rows are lost; by its cloid the venue tells of the refused leg only, and the order is gone."""
+    maker, other = (
+        await trader(0, settings=Settings(post_timeout_ms=100, backoff_min=0.02, backoff_max=0.2, hold_ms=500)),
+        await trader(1),
+    )
+    told = heard(maker)
+    assert await other.sell("BTC", "0.1", "60000", tif="Alo").accepted()
+    order = maker.buy("BTC", "0.002", "50000", tif="Alo")
+    assert await order.accepted()
+    account = maker.account
+    exchange.frame_filter = lambda user, channel, frame: channel not in ("post", "orderUpdates")
+    assert maker.modify(order, price="60001")
+    statuses = ["canceled", "badAloPxRejected"]
+    await eventually(lambda: [row["status"] for row in exchange.truth(account)["orders"]] == statuses)
+    await asyncio.sleep(0.05)
+    exchange.frame_filter = None
+    assert await asyncio.wait_for(order.done(), 8) is S.CANCELLED
+    assert told.names(order) == ["OrderCreated", "OrderModifyRejected", "OrderCancelled"] and not order.unresolved
 
 
 async def test_a_modify_whose_new_order_is_refused_ends_the_old_one(trader, heard, exchange, eventually):
@@ -162,6 +214,43 @@ def test_sizes_and_fills_are_exact_in_every_order_of_the_news(order_of_news):
     assert tracker.counters["anomalies"] == 0
     tracker.process_trade_update(fill(order, 20, "0.7", 3))
     assert order.state is S.FILLED and order.filled_amount == order.amount == D("1.5")
+
+
+def test_a_late_answer_to_a_modify_says_nothing_of_the_next_one():
+    """G16: the rows of a first modify come ahead of its answer, and a second is under way when that comes."""
+    tracker, order, told = tracked()
+    assert tracker.request_modify(order, 101 * 10**8, 1000)
+    tracker.process_order_update(row(order, 10, S.CANCELLED, "canceled", 100, 1000, 1000))
+    tracker.process_order_update(row(order, 20, S.OPEN, "open", 101, 1000, 1000))
+    assert tracker.request_modify(order, 102 * 10**8, 1000)
+    tracker.modify_accepted(order, 20)
+    assert order.modify_pending and order.price == 101
+    tracker.process_order_update(row(order, 20, S.CANCELLED, "canceled", 101, 1000, 1000))
+    tracker.process_order_update(row(order, 30, S.OPEN, "open", 102, 1000, 1000))
+    assert order.state is S.OPEN and order.price == 102 and order.exchange_order_id == 30
+    assert [type(e).__name__ for e in told] == ["OrderCreated", "OrderModified", "OrderModified"]
+
+
+async def test_a_late_refusal_of_a_modify_says_nothing_of_the_next_one(trader, exchange, eventually):
+    """G16: a first modify is held for refused, as it can no longer be executed; its answer comes during the second."""
+    hl = await trader(settings=Settings(post_timeout_ms=100, backoff_min=0.02, backoff_max=0.2, hold_ms=500))
+    order = hl.buy("BTC", "0.002", "50000", tif="Alo")
+    assert await order.accepted()
+    submit, held = exchange.engine.submit, []
+    exchange.engine.submit = lambda signed, reply: (
+        held.append((signed, reply)) if signed.kind == "batchModify" else submit(signed, reply)
+    )
+    assert hl.modify(order, price="50100")
+    await eventually(lambda: held and not order.modify_pending)
+    assert hl.modify(order, price="50200")
+    await eventually(lambda: len(held) == 2)
+    submit(*held[0])  # its nonce is used up: refused
+    await asyncio.sleep(0.1)
+    assert order.modify_pending and order.price == 50000
+    submit(*held[1])
+    await eventually(lambda: not order.modify_pending and not order.unresolved)
+    (resting,) = [row for row in exchange.truth(hl.account)["orders"] if row["status"] == "open"]
+    assert order.state is S.OPEN and (D(resting["px"]), resting["oid"]) == (order.price, order.exchange_order_id)
 
 
 def test_a_modify_that_lost_the_old_order_ends_it():

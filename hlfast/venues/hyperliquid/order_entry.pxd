@@ -21,6 +21,7 @@ cdef class _Request:
     cdef object future
     cdef str what
     cdef int64_t sent_ns
+    cdef int64_t nonce                       # of a modify
     cdef int64_t generation                  # the id of the post: generation number times SLOTS, plus the slot
     cdef bint timed_out
 

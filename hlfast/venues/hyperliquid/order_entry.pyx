@@ -369,6 +369,9 @@ cdef class OrderEntry:
     cdef int _on_modify(self, _Request request, PostReply reply) except -1:
         cdef ItemStatus item
         cdef InFlightOrder order = request.orders[0]
+        cdef bint is_newest = request.nonce == order.modify_nonce  # a refusal of an earlier one says nothing of it
+        if not is_newest and (reply.kind != "order" or (len(reply.statuses) == 1 and (<ItemStatus>reply.statuses[0]).kind == ITEM_ERROR)):
+            return 0
         if reply.kind == "err" and not reply.statuses:
             self.tracker.modify_refused(order, reply.text, venue_reject(reply.text).code == "modify_lost", reply.recv_ns)
             return 0
@@ -825,7 +828,7 @@ cdef class OrderEntry:
         self.limits.check_order(1, _budget_ms())
         request = self._open_request(R_MODIFY, (order,), None, "modifying", mono_ns())
         try:
-            nonce = self.nonces.take()
+            nonce = request.nonce = self.nonces.take()
             if self.ring is not None and not self.ring.put_modify(order, px, leg, nonce, now_ns()):
                 raise NotReady(f"no modifies: {self.ring.refusal}")
             self._begin(&w, request.generation)

@@ -340,8 +340,10 @@ class Recovery:
     async def _apply_answer(self, order: InFlightOrder, found: dict[str, Any]) -> None:
         hl = self._hl
         leg = order.exchange_order_id
+        refused = ""
         if leg and leg != found["order"]["oid"] and found["status"].endswith("Rejected"):
             # A new leg that the venue refused says nothing of the one before, which a modify cancels first.
+            refused = str(found["status"])
             answer = await hl.info.order_status(hl.account, leg)
             if answer.get("status") != "order":
                 return
@@ -353,6 +355,8 @@ class Recovery:
             clock.monotonic_ns() - read_ns > 200_000_000 or since < read_since
         ):  # one reading serves the orders of one go
             await self._read_fills(since)
+        if refused and order.modify_pending:
+            hl.tracker.modify_refused(order, refused)
         self._feed_rows([_as_row(found["order"], found["status"], found["statusTimestamp"])])
         if order.state is not before:
             self.recovered_orders += 1
