@@ -71,7 +71,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "cut_short later": {"channel": "order", "end": "black_hole", "ms": 300},
     "garbage": {},
     "http_500": {"channel": "order"},
-    "http_502": {"channel": "cancel"},
+    "http_502": {"channel": "cancelByCloid"},
     "http_503": {"channel": "orderStatus"},
     "unknown_oid": {"times": 3},
     "lag": {"ms": 1000, "blocks": 3},

@@ -34,17 +34,19 @@ from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.core.journal_ring import restore_into
 from hlfast.core.ledger import FILL_KEYS_KEPT
 from hlfast.core.updates import TradeUpdate
+from hlfast.net.session import ConnectionBudget
 from hlfast.sim import SimExchange
 from hlfast.sim.universe import BUILT_IN
 from hlfast.types import TradeType
 from hlfast.venues.hyperliquid.connector import HyperliquidConnector
+from hlfast.venues.hyperliquid.reject_texts import venue_reject
 
 from .memory import resident_mb, slope
 
-QUIET_COINS = [f"Q{n}" for n in range(40)]
+QUIET_COINS = [f"Q{n}" for n in range(75)]
 """Markets without traders, whose books are sent on each block."""
 ENDED_ORDERS = 10_000
-KEPT = 3_000
+KEPT = 500
 """Orders and fills that the exchange keeps; a round has fewer."""
 WARM_UP = 0.2
 
@@ -145,6 +147,8 @@ class SoakReport(Report):
     funding: str = "0"
     fees: str = "0"
     rss_mb: float = 0.0
+    rss_grown_mb: float = 0.0
+    """Since the end of the warm-up."""
     rss_mb_an_hour: float = 0.0
     unhandled: list[str] = field(default_factory=list)
 
@@ -178,6 +182,8 @@ class Soak(Chaos):
         exchange = FarExchange(report.seed)
         try:
             hl = hlfast.connect(exchange.network, settings=QUICK)
+            # The venue's 30 connections a minute are ten times as many here, as the faults are.
+            hl._budget = hl._market_session._budget = hl._account_session._budget = ConnectionBudget(300)
             fill_windows(hl)
             async with hl:
                 for coin in (*COINS, *QUIET_COINS):
@@ -192,6 +198,7 @@ class Soak(Chaos):
             report.orders_a_second = round(report.orders / report.seconds, 1)
             report.funding, report.fees = str(figures["funding"]), str(figures["fees"].get("USDC", 0))
             report.rss_mb = round(resident_mb(), 1)
+            report.rss_grown_mb = round(report.rss_mb - self._samples[0][1], 1) if self._samples else 0.0
             report.rss_mb_an_hour = round(slope(self._samples) * 3600, 2)
         finally:
             logging.getLogger().removeHandler(unhandled)
@@ -215,8 +222,8 @@ class Soak(Chaos):
         self.report.fundings += 1
         await super()._round(hl, exchange)
 
-    def _figures(self, hl: HyperliquidConnector) -> dict[str, Any]:
-        figures = super()._figures(hl)
+    def figures(self, hl: HyperliquidConnector) -> dict[str, Any]:
+        figures = super().figures(hl)
         return {**figures, "fill_keys": [key for key in figures["fill_keys"] if key[0] != OLD]}
 
 
@@ -224,7 +231,7 @@ OLD = "OLD"
 
 
 def fill_windows(hl: HyperliquidConnector) -> None:
-    """Ended orders, each with a fill, and identities of fills: as many as are ever kept, and none of them in the sums."""
+    """Ended orders, filled and refused ones, and identities of fills: as many as are ever kept, and none of them in the sums."""
     tracker, book = hl.tracker, hl.tracker.book
     tracker.book = None
     for n in range(1, ENDED_ORDERS + 1):
@@ -239,6 +246,10 @@ def fill_windows(hl: HyperliquidConnector) -> None:
         )
         tracker.start_tracking(order)
         tracker.mark_submitted(order, n)
+        if n % 3 == 0:
+            text = f"Post only order would have immediately matched, bbo was {n}@{n + 1}. asset=0"
+            tracker.reject(order, text, venue_reject(text), n)
+            continue
         tracker.acknowledge(order, n)
         tracker.process_trade_update(
             TradeUpdate(
@@ -279,7 +290,11 @@ def main() -> int:
             file=sys.stderr,
             flush=True,
         )
+        for text in report.differences[said[0] :]:
+            print(f"      {text}", file=sys.stderr, flush=True)
+        said[0] = len(report.differences)
 
+    said = [0]
     report = hlfast.run(Soak(options.seed).run(options.minutes * 60, progress))
     print(json.dumps({k: v for k, v in report.as_json().items() if k not in ("faults", "hits")}, indent=1))
     print("never hit:", [kind for kind in report.faults if not report.hits[kind]])
