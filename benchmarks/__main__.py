@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import features, machine, peers, plot
+from benchmarks import machine, peers, plot
 from benchmarks.registry import FULL, QUICK, Benchmark, Effort, Mismatch, benchmarks
 from benchmarks.report import Outcome, as_json, markdown, print_table
 from hlfast.clock import monotonic_ns
@@ -71,8 +71,6 @@ def main(arguments: list[str] | None = None) -> int:
     missing = [name for name, version in versions.items() if version is None]
     if missing:
         print(f"missing, and so not compared: {', '.join(missing)} (pip install '.[bench]')")
-    if absent := features.missing():
-        print(f"not in this build, and so without a row: {'; '.join(absent)}")
 
     outcomes = []
     began = monotonic_ns()
@@ -88,7 +86,6 @@ def main(arguments: list[str] | None = None) -> int:
         "machine": here,
         "build": build,
         "peers": versions,
-        "absent": features.missing(),
         "quick": given.quick,
         "benchmarks": [as_json(outcome) for outcome in outcomes],
     }

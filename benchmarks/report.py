@@ -142,8 +142,6 @@ def markdown(figures: dict[str, Any]) -> str:
         f"{machine['python']}; hlfast {build['version']}, {build['compiler']}, Cython {build['cython']}; {machine['date']};",
         f"`python -m benchmarks{' --quick' if figures['quick'] else ''}`. {versions}.",
     ]
-    if figures.get("absent"):
-        lines.append(f"Not in this build: {'; '.join(figures['absent'])}.")
     areas: dict[str, list[dict[str, Any]]] = {}
     for benchmark in figures["benchmarks"]:
         areas.setdefault(benchmark["area"], []).append(benchmark)

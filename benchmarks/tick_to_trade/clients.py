@@ -22,7 +22,6 @@ import picows
 import uvloop
 
 import hlfast
-from benchmarks import features
 from benchmarks.kernels.signing import KEY
 from benchmarks.peers import async_hyperliquid, ccxt, plain, sdk
 from benchmarks.tick_to_trade.answers import ASSETS, META, SIZES, SPOT_META
@@ -36,6 +35,8 @@ from hlfast.core.order_book import OrderBook
 
 COINS = tuple(SIZES)
 DECIMALS = {market.coin: market.sz_decimals for market in MARKETS}
+POOL = 8_192
+"""Prepared nonces: more than one turn uses."""
 ORDER_BYTES = 440
 """About what a signed order takes as a WebSocket request."""
 
@@ -81,7 +82,7 @@ def subscriptions() -> list[bytes]:
 # -- hlfast -------------------------------------------------------------------------------------------------------------
 async def by_hlfast(line: Line, *, prepared: bool = False) -> dict[str, Any]:
     network = Network(line.http_url, line.ws_url, is_mainnet=False)
-    more: dict[str, Any] = {"nonce_pool": features.POOL} if prepared else {}
+    more: dict[str, Any] = {"nonce_pool": POOL} if prepared else {}
     hl = hlfast.connect(network, key=SIMULATOR_TEST_KEY, settings=Settings(**more))
     async with hl:
         for coin in COINS:
@@ -156,8 +157,9 @@ class Echo(picows.WSListener):
         transport.send(picows.WSMsgType.TEXT, self._answer)
 
 
-async def by_echo(line: Line) -> dict[str, Any]:
-    transport, _ = await picows.ws_connect(Echo, line.ws_url, ssl_context=line.tls())
+async def by_echo(line: Line, fast_tls: bool | None = None) -> dict[str, Any]:
+    """`fast_tls=False`: uvloop's TLS instead of aiofastnet's, which picows takes where it is installed."""
+    transport, _ = await picows.ws_connect(Echo, line.ws_url, ssl_context=line.tls(), use_aiofastnet=fast_tls)
     await line.trading()
     transport.disconnect()
     return {}
@@ -285,7 +287,7 @@ def on_uvloop(main: Callable[[Line], Any]) -> Trader:
 
 
 def on_hlfast(main: Callable[..., Any], *, spin: bool = False, **more: Any) -> Trader:
-    return lambda line: features.run(main(line, **more), spin=spin)
+    return lambda line: hlfast.run(main(line, **more), spin=spin)
 
 
 TRADERS: dict[str, Trader] = {
@@ -295,6 +297,7 @@ TRADERS: dict[str, Trader] = {
     "hlfast-spin-prepared": on_hlfast(by_hlfast, spin=True, prepared=True),
     "hand": on_uvloop(by_hand),
     "echo": on_uvloop(by_echo),
+    "echo-uvloop-tls": on_uvloop(lambda line: by_echo(line, False)),
     "echo-spin": on_hlfast(by_echo, spin=True),
     "sdk": by_sdk,
     "sdk-default": by_sdk,

@@ -1,7 +1,7 @@
 """Runs the traders in turn against the far end, and makes the rows: plain and TLS apart.
 
 Each trader has its turn in every round, so that a machine that changes changes for all. A trader whose library is not
-installed, or that this build of hlfast does not have, is left out. An order that is not what was meant is a mismatch.
+installed is left out. An order that is not what was meant is a mismatch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ROOT, features
+from benchmarks import ROOT
 from benchmarks.measure import summarise
 from benchmarks.peers import async_hyperliquid, ccxt, is_installed, sdk
 from benchmarks.pipeline.live import HOME
@@ -28,6 +28,7 @@ from benchmarks.tick_to_trade.answers import SHAPES
 PAUSE_MS = 2.0
 WARM_UP = 50
 FLOOR, FLOOR_SPINNING = "bare picows echo", "bare picows echo, spinning"
+FLOOR_UVLOOP_TLS = "bare picows echo, uvloop's TLS instead of aiofastnet's"
 HLFAST, PREPARED = "hlfast", "hlfast, prepared nonces"
 SPINNING, BOTH = "hlfast, spinning", "hlfast, spinning, prepared nonces"
 NATIVELY = {"ECC_BACKEND_CLASS": "eth_keys.backends.NativeECCBackend", "ETH_HASH_BACKEND": "pycryptodome"}
@@ -45,16 +46,15 @@ class Entrant:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def entrants() -> list[Entrant]:
+def entrants(*, tls: bool) -> list[Entrant]:
     """Those that can run here."""
     found = [Entrant("echo", FLOOR, Role.FLOOR), Entrant("hlfast", HLFAST, Role.HLFAST)]
-    if features.has_nonce_pool():
-        found.append(Entrant("hlfast-prepared", PREPARED, Role.HLFAST))
-    if features.can_spin():
-        found.append(Entrant("hlfast-spin", SPINNING, Role.HLFAST))
-        found.append(Entrant("echo-spin", FLOOR_SPINNING, Role.FLOOR))
-    if features.can_spin() and features.has_nonce_pool():
-        found.append(Entrant("hlfast-spin-prepared", BOTH, Role.HLFAST))
+    found.append(Entrant("hlfast-prepared", PREPARED, Role.HLFAST))
+    found.append(Entrant("hlfast-spin", SPINNING, Role.HLFAST))
+    found.append(Entrant("echo-spin", FLOOR_SPINNING, Role.FLOOR))
+    found.append(Entrant("hlfast-spin-prepared", BOTH, Role.HLFAST))
+    if tls:
+        found.append(Entrant("echo-uvloop-tls", FLOOR_UVLOOP_TLS, Role.FLOOR))
     if is_installed("msgspec"):
         found.append(Entrant("hand", "msgspec + pysha3 + coincurve + picows + uvloop", Role.PEER))
     if is_installed(async_hyperliquid.DISTRIBUTION):
@@ -145,7 +145,7 @@ def measure(effort: Effort, *, tls: bool) -> list[Measured]:
     """A row for every entrant, hlfast's stages, and its ticks by their shape."""
     samples: dict[str, list[int]] = {}
     told: dict[str, Any] = {}
-    everyone = entrants()
+    everyone = entrants(tls=tls)
     if tls and effort is QUICK:  # starting a library takes longer than its ticks: the plain run has them all
         everyone = [one for one in everyone if one.role is not Role.PEER or one.trader == "hand"]
     with far_end(tls=tls) as (exchange, ws_url, http_url, trust):

@@ -36,7 +36,7 @@ def test_json_has_every_side_of_what_was_asked_for(tmp_path: Path) -> None:
     # then the file says where it ran, and has a row for each side with a time above nothing.
     assert done.returncode == 0, done.stderr
     figures: dict[str, Any] = json.loads(file.read_text())
-    assert figures.keys() == {"machine", "build", "peers", "absent", "quick", "benchmarks"}
+    assert figures.keys() == {"machine", "build", "peers", "quick", "benchmarks"}
     assert figures["machine"].keys() >= {"processor", "cores", "python", "date"}
     assert figures["build"]["version"]
     assert figures["peers"]["coincurve"]
@@ -142,8 +142,8 @@ def test_tick_to_trade_runs_plain_and_over_verified_tls(tmp_path: Path) -> None:
     # Given the floor and hlfast alone, when ticks are sent to both,
     file = tmp_path / "figures.json"
     plant = (
-        "from benchmarks.tick_to_trade import harness; everyone = harness.entrants(); "
-        "harness.entrants = lambda: [one for one in everyone if one.trader in ('echo', 'hlfast')]"
+        "from benchmarks.tick_to_trade import harness; everyone = harness.entrants(tls=True); "
+        "harness.entrants = lambda tls: [one for one in everyone if one.trader in ('echo', 'hlfast')]"
     )
     done = run("--quick", "--debug-ok", "--only", "tick_to_trade", "--json", str(file), before=plant)
     # then each has as many samples as ticks, and hlfast's stages are there.
