@@ -278,3 +278,24 @@ def test_the_environment_turns_the_shadow_on_also_after_install(sdk):
 def test_an_api_of_the_original_and_ours_live_side_by_side(sdk):
     """S15."""
     assert sdk("api").API is not API and issubclass(sdk("info").Info, sdk("api").API)
+
+
+SUBSCRIBER = """
+import sys, threading
+from hlfast.compat.hyperliquid.info import Info
+info = Info(sys.argv[1])
+done = threading.Event()
+info.subscribe({"type": "allMids"}, lambda frame: done.set())
+def end():
+    done.wait(20)
+    print(done.is_set(), flush=True)
+    info.disconnect_websocket()
+threading.Thread(target=end).start()
+"""
+
+
+def test_a_script_that_only_subscribes_lives_until_it_disconnects_and_then_ends_well(venue):
+    """sdk_dropin 10.2, C7: the manager's thread keeps the process alive; its end leaves nothing that hangs or complains."""
+    ran = python(SUBSCRIBER, venue.url, "-W", "error")
+    assert (ran.returncode, ran.stdout) == (0, "True\n"), ran.stderr
+    assert "Traceback" not in ran.stderr and "destroyed" not in ran.stderr
