@@ -155,7 +155,7 @@ def test_many_threads_share_one_session():
 # -- no answer ----------------------------------------------------------------------------------------------------------
 def test_a_hung_socket_ends_by_itself_and_an_order_says_that_its_outcome_is_unknown():
     """S1, L26: a default timeout; for a signed action an unknown outcome with nonce and cloids, never a refusal."""
-    assert hl.endpoints.defaults.timeout == (5, 10)
+    assert hl.endpoints.defaults.timeout == hl.endpoints.Defaults().timeout == (5, 10)
     hl.configure(timeout=0.2)
     with FarEnd(say_nothing) as far:
         with pytest.raises(TimeoutError) as caught:

@@ -278,3 +278,46 @@ def test_the_environment_turns_the_shadow_on_also_after_install(sdk):
 def test_an_api_of_the_original_and_ours_live_side_by_side(sdk):
     """S15."""
     assert sdk("api").API is not API and issubclass(sdk("info").Info, sdk("api").API)
+
+
+SUBSCRIBER = """
+import sys, threading
+from hlfast.compat.hyperliquid.info import Info
+empty = {"universe": []}
+info = Info(sys.argv[1], meta=empty, spot_meta={**empty, "tokens": []})
+frames = threading.Semaphore(0)
+info.subscribe({"type": "allMids"}, lambda frame: frames.release())
+def end():
+    print(frames.acquire(timeout=20), flush=True)
+    sys.stdin.readline()
+    while frames.acquire(blocking=False):
+        pass
+    print(frames.acquire(timeout=20), flush=True)
+    info.disconnect_websocket()
+threading.Thread(target=end).start()
+"""
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_script_that_only_subscribes_lives_until_it_disconnects_and_then_ends_well(venue, host):
+    """sdk_dropin 10.2, C1, C7: its main thread has ended; the manager's connects and comes back all the same.
+
+    At the end nothing hangs or complains. A name has to be looked up, which the interpreter's own helpers refuse by then.
+    """
+    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), *(p for p in sys.path if p))))
+    with subprocess.Popen(
+        [sys.executable, "-c", SUBSCRIBER, venue.url.replace("127.0.0.1", host)],
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as ran:
+        assert ran.stdin and ran.stdout and ran.stderr
+        first = ran.stdout.readline()
+        venue.run(venue.sim.cut())
+        ran.stdin.write("cut\n")
+        ran.stdin.flush()
+        rest, said = ran.communicate(timeout=60)
+    assert (ran.returncode, first, rest) == (0, "True\n", "True\n"), said
+    assert "Traceback" not in said and "destroyed" not in said

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 
 from hlfast.clock import epoch_ns
 from hlfast.compat.hyperliquid import endpoints, foreign, gaps, live_prices
-from hlfast.compat.hyperliquid.sockets import Connection, Stream
+from hlfast.compat.hyperliquid.sockets import Connection, Stream, reader
 from hlfast.compat.hyperliquid.streams import CONTROL, READERS, WITHOUT_USER, identifier_of, key_of
 from hlfast.compat.hyperliquid.utils.types import (
     Any,
@@ -85,6 +85,16 @@ class WebsocketManager(threading.Thread):
         live_prices.register(self)
 
     # -- life -------------------------------------------------------------------------------------------------------
+    def start(self):
+        # type: () -> None
+        """Connect, on a thread of its own.
+
+        The reading thread is made here, on the caller's: a script that only subscribes has ended its main thread by the
+        time this one runs, and Python then refuses some of what the loop's imports need.
+        """
+        reader()
+        super().start()
+
     def run(self):
         # type: () -> None
         self.ping_sender.start()
