@@ -29,6 +29,7 @@ MODULES = [
     "hlfast.core.in_flight_order",
     "hlfast.core.order_tracker",
     "hlfast.core.position",
+    "hlfast.core.top_of_book",
     "hlfast.core.order_ids",
     "hlfast.core.journal_ring",
     "hlfast.core.checks",
