@@ -30,6 +30,7 @@ MODULES = [
     "hlfast.core.order_tracker",
     "hlfast.core.position",
     "hlfast.core.top_of_book",
+    "hlfast.core.features",
     "hlfast.core.order_ids",
     "hlfast.core.journal_ring",
     "hlfast.core.checks",
