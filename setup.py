@@ -31,6 +31,7 @@ MODULES = [
     "hlfast.core.position",
     "hlfast.core.top_of_book",
     "hlfast.core.features",
+    "hlfast.core.l4_book",
     "hlfast.core.order_ids",
     "hlfast.core.journal_ring",
     "hlfast.core.checks",
