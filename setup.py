@@ -41,6 +41,7 @@ MODULES = [
     "hlfast.venues.hyperliquid.nonce",
     "hlfast.venues.hyperliquid.sign",
     "hlfast.venues.hyperliquid.scan",
+    "hlfast.venues.hyperliquid.l4_scan",
     "hlfast.venues.hyperliquid.order_entry",
 ]
 
