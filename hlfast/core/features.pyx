@@ -69,6 +69,9 @@ cdef class RollingWindow:
         if self.ring == NULL:
             raise MemoryError()
 
+    def __init__(self, int samples=20, int64_t window_ms=0):
+        pass
+
     def __dealloc__(self):
         free(self.ring)
 

@@ -282,6 +282,9 @@ cdef class L4Book:
         for table in range(4):
             _table_resize(_table(self, table), 64)
 
+    def __init__(self, str coin, int sz_decimals):
+        pass
+
     def __dealloc__(self):
         cdef uint32_t i
         cdef int at

@@ -147,6 +147,9 @@ cdef class TopOfBook:
         if not (self.bids.levels and self.asks.levels and self.base_bids.levels and self.base_asks.levels and self.events):
             raise MemoryError()
 
+    def __init__(self, str coin, int sz_decimals):
+        pass
+
     def __dealloc__(self):
         free(self.bids.levels)
         free(self.asks.levels)
