@@ -14,7 +14,7 @@ it goes through orjson with the same result (`fallbacks`). Per block (section 8.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcmp, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from hlfast.core.fixed cimport NUM_OK, parse_scaled
 from hlfast.core.l4_book cimport L4_OK, L4Book, NewOrder
@@ -47,27 +47,61 @@ cdef inline bint _is(Text* t, const char* word, Py_ssize_t n) noexcept nogil:
     return t.p != NULL and t.n == n and memcmp(t.p, word, n) == 0
 
 
-cdef inline int _nibble(char c) noexcept nogil:
-    if b"0" <= c <= b"9":
-        return c - 48
-    if b"a" <= c <= b"f":
-        return c - 87
-    if b"A" <= c <= b"F":
-        return c - 55
-    return -1
+cdef extern from *:
+    """
+    /* The value of a hex digit; 255 for every other byte. */
+    #define X 255
+    #define X16 X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,X
+    static const unsigned char hlfast_hex_value[256] = {
+        X16, X16, X16, 0,1,2,3,4,5,6,7,8,9,X,X,X,X,X,X, X,10,11,12,13,14,15,X,X,X,X,X,X,X,X,X, X16,
+        X,10,11,12,13,14,15,X,X,X,X,X,X,X,X,X, X16, X16, X16, X16, X16, X16, X16, X16, X16};
+    #undef X16
+    #undef X
+
+    /* "0x" and 2n hex digits into n bytes; 0 if it is anything else. n is a constant, so this is unrolled. */
+    static inline __attribute__((always_inline)) int hlfast_hex(const char *p, unsigned char *out, int n)
+    {
+        unsigned char bad = (p[0] != '0') | (p[1] != 'x');
+        p += 2;
+        for (int i = 0; i < n; i++) {
+            unsigned char high = hlfast_hex_value[(unsigned char)p[2 * i]];
+            unsigned char low = hlfast_hex_value[(unsigned char)p[2 * i + 1]];
+            bad |= (high | low) >> 4;
+            out[i] = (unsigned char)(high << 4 | low);
+        }
+        return bad == 0;
+    }
+    """
+    bint hex_bytes "hlfast_hex"(const char* p, unsigned char* out, int n) noexcept nogil
 
 
 cdef inline bint _hex(Text* t, unsigned char* out, int n) noexcept nogil:
     """0x and 2·n hex digits."""
-    cdef int i, high, low
-    if t.n != 2 + 2 * n or t.p[0] != b"0" or t.p[1] != b"x":
-        return False
-    for i in range(n):
-        high, low = _nibble(t.p[2 + 2 * i]), _nibble(t.p[3 + 2 * i])
-        if high < 0 or low < 0:
-            return False
-        out[i] = <unsigned char>(high << 4 | low)
-    return True
+    return t.n == 2 + 2 * n and hex_bytes(t.p, out, n)
+
+
+cdef inline const char* _read_user(const char* p, const char* end, unsigned char* out) noexcept nogil:
+    """Behind an opening quote: an address, and its closing quote."""
+    if p == NULL or end - p < 43 or p[42] != b'"' or not hex_bytes(p, out, 20):
+        return NULL
+    return p + 43
+
+
+cdef inline const char* _user_or_null(const char* p, const char* end, bint* given, unsigned char* out) noexcept nogil:
+    cdef const char* q = literal(p, end, b"null")
+    given[0] = q == NULL
+    return q if q != NULL else _read_user(literal(p, end, b'"'), end, out)
+
+
+cdef inline const char* _cloid_or_null(const char* p, const char* end, bint* given, unsigned char* out) noexcept nogil:
+    cdef const char* q = literal(p, end, b"null")
+    given[0] = q == NULL
+    if q != NULL:
+        return q
+    p = literal(p, end, b'"')
+    if p == NULL or end - p < 35 or p[34] != b'"' or not hex_bytes(p, out, 16):
+        return NULL
+    return p + 35
 
 
 cdef inline int64_t _digits(const char* p, int n) noexcept nogil:
@@ -127,15 +161,15 @@ cdef inline bint _side(Text* side, bint* is_buy) noexcept nogil:
 
 
 cdef inline const char* _scan_order(
-    const char* p, const char* end, int sz_decimals, Text* coin, Text* user, Text* tif, Resting* row,
+    const char* p, const char* end, int sz_decimals, Text* coin, Text* tif, Resting* row,
 ) noexcept nogil:
     """A whole order object, as a status and a snapshot have it."""
-    cdef Text side, skipped, cloid
+    cdef Text side, skipped
     cdef bint flag
     cdef const char* q
     side.p = NULL
     side.n = 0
-    p = _text_or_null(literal(p, end, b'{"user":'), end, user)
+    p = _user_or_null(literal(p, end, b'{"user":'), end, &row.order.has_user, row.order.user)
     p = read_text(literal(p, end, b',"coin":"'), end, coin)
     p = read_text(literal(p, end, b',"side":"'), end, &side)
     p = read_decimal(literal(p, end, b',"limitPx":"'), end, 8, &row.order.px_e8)
@@ -155,10 +189,10 @@ cdef inline const char* _scan_order(
     if q != NULL:
         p = read_text(q, end, &skipped)
     p = _text_or_null(literal(p, end, b',"tif":'), end, tif)
-    p = _text_or_null(literal(p, end, b',"cloid":'), end, &cloid)
+    p = _cloid_or_null(literal(p, end, b',"cloid":'), end, &row.order.has_cloid, row.order.cloid)
     p = literal(p, end, b"}")
     row.order.before = 0
-    if p == NULL or not _side(&side, &row.order.is_buy) or not _owner(&row.order, user, &cloid):
+    if p == NULL or not _side(&side, &row.order.is_buy):
         return NULL
     return p
 
@@ -171,29 +205,32 @@ cdef inline bint _rests(Text* status, Text* tif, bint is_trigger) noexcept nogil
 
 
 cdef inline const char* _scan_status(const char* p, const char* end, int sz_decimals, Text* coin, Resting* row) noexcept nogil:
-    cdef Text when, user, inner, status, tif
+    cdef Text when, status, tif
+    cdef unsigned char[20] user
     cdef int64_t time_ms
-    when.p = user.p = status.p = NULL
-    when.n = user.n = status.n = 0
+    when.p = status.p = NULL
+    when.n = status.n = 0
     p = read_text(literal(p, end, b'{"time":"'), end, &when)
-    p = read_text(literal(p, end, b',"user":"'), end, &user)
+    p = _read_user(literal(p, end, b',"user":"'), end, user)
     p = read_text(literal(p, end, b',"status":"'), end, &status)
-    p = literal(_scan_order(literal(p, end, b',"order":'), end, sz_decimals, coin, &inner, &tif, row), end, b"}")
+    p = literal(_scan_order(literal(p, end, b',"order":'), end, sz_decimals, coin, &tif, row), end, b"}")
     if p == NULL:
         return NULL
     time_ms = _iso_ms(&when)
-    row.order.has_user = True
-    if time_ms < 0 or not _hex(&user, row.order.user, 20):
+    if time_ms < 0:
         return NULL
+    row.order.has_user = True
+    memcpy(row.order.user, user, 20)
     row.order.time_ms = time_ms
     row.rests = _rests(&status, &tif, row.is_trigger)
     return p
 
 
 cdef inline const char* _scan_diff(const char* p, const char* end, int sz_decimals, Text* coin, Diff* diff) noexcept nogil:
-    cdef Text user, side
+    cdef Text side
+    cdef unsigned char[20] user
     cdef const char* q
-    p = read_text(literal(p, end, b'{"user":"'), end, &user)
+    p = _read_user(literal(p, end, b'{"user":"'), end, user)
     p = read_int(literal(p, end, b',"oid":'), end, &diff.oid)
     p = read_decimal(literal(p, end, b',"px":"'), end, 8, &diff.px_e8)
     p = read_text(literal(p, end, b',"coin":"'), end, coin)
@@ -449,14 +486,14 @@ cdef class L4Router(Router):
 
     cdef const char* _scan_orders_of(self, const char* p, const char* end, bint insert, int64_t* counted) except? NULL:
         cdef Resting row
-        cdef Text coin, user, tif
+        cdef Text coin, tif
         cdef bint last
         cdef const char* q = literal(p, end, b"]")
         if q != NULL:
             return q
         last = p == NULL
         while not last:
-            p = after_row(_scan_order(p, end, self.rule.sz_decimals, &coin, &user, &tif, &row), end, &last)
+            p = after_row(_scan_order(p, end, self.rule.sz_decimals, &coin, &tif, &row), end, &last)
             if p == NULL:
                 return NULL
             counted[0] += 1
