@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -177,6 +178,19 @@ def test_a_snapshot_that_the_held_blocks_do_not_follow_asks_for_another():
     assert_equal(desk.book, desk.stream.model)
 
 
+def test_a_height_that_is_wrong_costs_one_snapshot_and_not_every_one():
+    # Given a block of a height that will not come for years, when snapshots follow,
+    desk = Desk(6).start()
+    came, rows = desk.stream.block()
+    desk.feed(updates(desk.stream.height * 10, came, rows))
+    desk.start()
+    desk.start()
+    # then the second one is good: the block is not held for ever.
+    assert not desk.book.is_stale and desk["gaps"] == 2
+    desk.feed(desk.next())
+    assert_equal(desk.book, desk.stream.model)
+
+
 def test_a_repeated_block_changes_nothing():
     desk = Desk(7).start()
     block = desk.next()
@@ -329,3 +343,45 @@ def test_a_long_stream_equals_the_model_after_every_batch(total: int, live: int,
             assert_equal(desk.book, model, queues=200, chance=desk.stream.chance)
     assert_equal(desk.book, desk.stream.model)
     assert desk.book.self_check() == "" and desk.gaps == [] and desk.router.counters["fallbacks"] == 0
+
+
+def test_spoiled_blocks_mean_the_same_to_the_scanner_and_to_orjson() -> None:
+    # Given two books in step, when a block has one to three bytes changed, inserted or left out,
+    chance = random.Random(31)
+    scanned, parsed = Desk(31, live=12), Desk(31, live=12)
+    start, good = snapshot(scanned.stream), scanned.next(6)
+    taken = refused = 0
+    for _ in range(4_000):
+        scanned.router.expect_snapshot("the next round")
+        parsed.router.expect_snapshot("the next round")
+        scanned.feed(start)
+        parsed.feed(start)
+        block = bytearray(good)
+        for _ in range(chance.randint(1, 3)):
+            at = chance.randrange(30, len(block))
+            block[at : at + chance.randint(0, 1)] = bytes([chance.choice(b'0123456789ab"{}[],:.nulBA-e \\')])
+        scanned.feed(bytes(block))
+        try:
+            same = spaced(bytes(block))
+        except ValueError:
+            # then it is refused if it is no JSON any more,
+            assert scanned.book.is_stale
+            refused += 1
+            continue
+        # and else it means to both what it says.
+        parsed.feed(same)
+        assert scanned.book.is_stale == parsed.book.is_stale, bytes(block)
+        if not scanned.book.is_stale:
+            taken += 1
+            assert scanned.book.raw_levels(100) == parsed.book.raw_levels(100), bytes(block)
+            assert [
+                (place.oid, place.cloid, place.time_ms, place.orders_ahead)
+                for user in USERS
+                for place in scanned.book.positions_of_user(user)
+            ] == [
+                (place.oid, place.cloid, place.time_ms, place.orders_ahead)
+                for user in USERS
+                for place in parsed.book.positions_of_user(user)
+            ], bytes(block)
+        assert scanned.book.self_check() == ""
+    assert taken > 200 and refused > 1_000

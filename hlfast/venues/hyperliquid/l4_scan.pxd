@@ -37,6 +37,7 @@ cdef class L4Router(Router):
     cdef readonly dict l4_counters
     cdef list _held
     cdef Py_ssize_t _held_bytes
+    cdef bint _replaying
     cdef int64_t _l2_epoch
     cdef Diff* _diffs
     cdef Resting* _rows

@@ -407,6 +407,8 @@ cdef class L4Router(Router):
             return 0
         if not self.is_waiting and self.every_height and height != self.l4.height + 1:
             self._lost("gaps", f"block {self.l4.height + 1} is missing: {height} came after {self.l4.height}")
+            if self._replaying:
+                return 0                                 # held once already: a height that is wrong would come for ever
         if self.is_waiting:
             if len(self._held) >= MOST_HELD_FRAMES or self._held_bytes > MOST_HELD_BYTES:
                 self.l4_counters["held_dropped"] += len(self._held)
@@ -568,10 +570,12 @@ cdef class L4Router(Router):
         self.is_waiting = False
         held, self._held = self._held, []
         self._held_bytes = 0
+        self._replaying = True
         for frame, recv_ns in held:
             if self.is_waiting:
                 break                                    # they do not follow it either: a further snapshot is due
             self.feed(frame, recv_ns)
+        self._replaying = False
         if self.is_waiting:
             return DONE
         self._call(self.snapshot_sink, ())
