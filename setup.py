@@ -30,6 +30,9 @@ MODULES = [
     "hlfast.core.in_flight_order",
     "hlfast.core.order_tracker",
     "hlfast.core.position",
+    "hlfast.core.top_of_book",
+    "hlfast.core.features",
+    "hlfast.core.l4_book",
     "hlfast.core.order_ids",
     "hlfast.core.journal_ring",
     "hlfast.core.checks",
@@ -42,6 +45,7 @@ MODULES = [
     "hlfast.venues.hyperliquid.nonce_pool",
     "hlfast.venues.hyperliquid.sign",
     "hlfast.venues.hyperliquid.scan",
+    "hlfast.venues.hyperliquid.l4_scan",
     "hlfast.venues.hyperliquid.order_entry",
 ]
 

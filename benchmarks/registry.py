@@ -22,6 +22,7 @@ from typing import Any
 MODULES = (
     "benchmarks.kernels.numbers",
     "benchmarks.kernels.receive",
+    "benchmarks.kernels.books",
     "benchmarks.kernels.signing",
     "benchmarks.kernels.tracking",
     "benchmarks.pipeline.order_path",

@@ -27,9 +27,10 @@ from hlfast.core.listeners import EventListener, add_listener
 from hlfast.core.order_book import Bbo, OrderBook
 from hlfast.core.order_tracker import ClientOrderTracker
 from hlfast.core.position import Position
+from hlfast.core.top_of_book import TopOfBook
 from hlfast.core.trading_rule import TradingRule
 from hlfast.core.updates import Trade
-from hlfast.errors import HlfastError, OrdersLeft
+from hlfast.errors import ConfigError, HlfastError, OrdersLeft
 from hlfast.types import ConnectorType, Number, OrderParams, OrderType, PositionAction, TradeType, Trigger
 
 Unsubscribe = Callable[[], None]
@@ -135,6 +136,15 @@ class ConnectorBase(ABC):
 
     @abstractmethod
     def on_trade(self, coin: str, fn: Callable[[Trade], object]) -> Unsubscribe: ...
+
+    def top(self, coin: str) -> TopOfBook:
+        """The freshest top of the book, merged from all that is watched of `coin`, and from own fills. Kept from the first
+        call on. Raises `ConfigError` where a venue does not offer it."""
+        raise ConfigError(f"{self.name} offers no merged top of book; use book() or bbo()")
+
+    def on_top(self, coin: str, fn: Callable[[TopOfBook], object], *, conflate: bool = False) -> Unsubscribe:
+        """Call `fn(top)` when the best price or size of a side changed, whichever frame or fill said so."""
+        raise ConfigError(f"{self.name} offers no merged top of book; use on_book() or on_bbo()")
 
     def on(self, event_class: type, fn: Callable[[Any], object]) -> Unsubscribe:
         """Call `fn(event)` for every event of `event_class`, after those registered before. Returns its remover."""

@@ -84,7 +84,8 @@ class WebSocketSession:
     """A WebSocket to `url` whose frames go to `sink`. The constructor starts nothing; `start()` needs a running loop.
 
     `on_connected()` is called after each upgrade, in state SUBSCRIBING. Both hooks are plain functions, called from the
-    loop. `stable_after`: a connection that lasted so many seconds starts the back-off anew.
+    loop. `stable_after`: a connection that lasted so many seconds starts the back-off anew. A message of more than
+    `max_message` bytes ends the connection.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class WebSocketSession:
         connect_timeout: float = 10.0,
         stable_after: float = 1.0,
         ssl_context: ssl.SSLContext | None = None,
+        max_message: int = MAX_MESSAGE,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         scheme = urlsplit(url).scheme
@@ -124,6 +126,7 @@ class WebSocketSession:
         self.ping_interval, self.pong_timeout = ping_interval, pong_timeout
         self.stall_timeout = ping_interval + pong_timeout if stall_timeout is None else stall_timeout
         self.connect_timeout, self.stable_after = connect_timeout, stable_after
+        self.max_message = max_message
         self.state = StreamState.DOWN
         self.reason = "not started"
         self.connections = 0
@@ -218,7 +221,13 @@ class WebSocketSession:
             if not closed.done():
                 closed.set_result(reason)
 
-        listener = Listener(self._sink, on_open=on_open, on_closed=on_closed, on_error=self._sink_failed)
+        listener = Listener(
+            self._sink,
+            on_open=on_open,
+            on_closed=on_closed,
+            on_error=self._sink_failed,
+            max_message=self.max_message,
+        )
         try:
             try:
                 await self._open(listener)
@@ -265,7 +274,7 @@ class WebSocketSession:
                 socket_factory=make_socket,
                 websocket_handshake_timeout=None,  # one limit for the whole attempt, below
                 disconnect_on_exception=False,
-                max_frame_size=MAX_MESSAGE,
+                max_frame_size=self.max_message,
                 max_redirects=0,
                 logger_name=log,  # its own words belong to ours, not to a logger that nobody has heard of
                 # For TLS only: aiofastnet 1.2.0 leaves a plain socket's descriptor registered with the loop when the

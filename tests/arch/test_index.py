@@ -35,6 +35,7 @@ Written by `python tests/arch/test_index.py` from the docstrings of the tests; a
 | `venue/` | the venue's formats: scanners, action writer, signatures, nonces, metadata, request budgets |
 | `session/` | real sockets: listener, reconnects, HTTP |
 | `connector/` | the connector against the local exchange, over real sockets |
+| `l4/` | the order-by-order book: the book itself, its frames, and a node that does its worst |
 | `sim/` | the local exchange itself: matching, money, refusals, verification of signatures, its streams |
 | `compat/` | the drop-in for the official SDK: beside the original, against far ends that misbehave, on the local exchange |
 | `engine/`, `cli/`, `examples/` | strategies and their runner, the command line and the demo, the shipped examples |

@@ -19,7 +19,7 @@ LAYERS = {
     "L0": r"hlfast\.(errors|types|order_params|config|clock|main_loop|_build)",
     "L1 core": r"hlfast\.core(\.\w+)*",
     "L2 net": r"hlfast\.net(\.\w+)*",
-    "L3 venue": r"hlfast\.venues\.\w+\.(market_data|user_stream|order_entry|recovery|info|actions|connector)",
+    "L3 venue": r"hlfast\.venues\.\w+\.(market_data|user_stream|order_entry|recovery|info|actions|connector|node_feed)",
     "L2 venue": r"hlfast\.venues(\.\w+)*",  # metadata, scan, wire, sign and whatever else needs no socket
     "L4 engine": r"hlfast\.engine(\.\w+)*",
     "L5 sim": r"hlfast\.sim(\.\w+)*",

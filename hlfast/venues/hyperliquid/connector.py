@@ -33,6 +33,7 @@ from hlfast.core.ledger import Ledger
 from hlfast.core.order_book import Bbo, OrderBook
 from hlfast.core.order_tracker import ClientOrderTracker
 from hlfast.core.position import Position, PositionBook
+from hlfast.core.top_of_book import TopOfBook
 from hlfast.core.trading_rule import TradingRule
 from hlfast.core.updates import OrderUpdate, Trade, TradeUpdate
 from hlfast.errors import ConfigError, HlfastError, NotReady, OrdersLeft, UnknownOutcome
@@ -450,11 +451,17 @@ class HyperliquidConnector(ConnectorBase):
     def bbo(self, coin: str) -> Bbo:
         return self.market.market(self.resolve(coin).coin).bbo
 
+    def top(self, coin: str) -> TopOfBook:
+        return self.market.top(self.resolve(coin).coin)
+
     def on_book(self, coin: str, fn: Callable[[OrderBook], object], *, conflate: bool = False) -> Unsubscribe:
         return self.market.add_handler(self.resolve(coin).coin, "l2Book", fn, conflate)
 
     def on_bbo(self, coin: str, fn: Callable[[Bbo], object], *, conflate: bool = False) -> Unsubscribe:
         return self.market.add_handler(self.resolve(coin).coin, "bbo", fn, conflate)
+
+    def on_top(self, coin: str, fn: Callable[[TopOfBook], object], *, conflate: bool = False) -> Unsubscribe:
+        return self.market.add_handler(self.resolve(coin).coin, "top", fn, conflate)
 
     def on_trade(self, coin: str, fn: Callable[[Trade], object]) -> Unsubscribe:
         return self.market.add_handler(self.resolve(coin).coin, "trades", fn)
@@ -782,6 +789,8 @@ class HyperliquidConnector(ConnectorBase):
         if fill.time_ms <= self.recovery.baseline_ms and self.tracker.get_order_by_exchange_id(fill.oid) is None:
             return  # older than the account's first state, which contains it
         self.tracker.process_trade_update(fill)
+        if not is_snapshot:
+            self.market.apply_fill(fill)
 
     def _book(self, fill: TradeUpdate) -> ev.PositionUpdate | None:
         """Cash, fees and position move with every new fill, before its events are told."""

@@ -16,7 +16,9 @@ import orjson
 
 from hlfast import clock
 from hlfast.core.order_book import Bbo, OrderBook
+from hlfast.core.top_of_book import TopOfBook
 from hlfast.core.trading_rule import TradingRule
+from hlfast.core.updates import TradeUpdate
 from hlfast.errors import ConfigError
 from hlfast.net.session import WebSocketSession
 from hlfast.types import StreamState
@@ -30,14 +32,15 @@ RETRY_NS = 2_000_000_000
 
 
 class _Market:
-    __slots__ = ("bbo", "book", "handlers", "rule", "wanted")
+    __slots__ = ("bbo", "book", "handlers", "rule", "top", "wanted")
 
     def __init__(self, rule: TradingRule) -> None:
         self.rule = rule
         self.book = OrderBook(rule.coin, rule.sz_decimals)
         self.bbo = Bbo(rule.coin, rule.sz_decimals)
+        self.top: TopOfBook | None = None  # merged once somebody asks for it
         self.wanted: set[str] = set()
-        self.handlers: dict[str, tuple[Handler, ...]] = {"l2Book": (), "bbo": (), "trades": ()}
+        self.handlers: dict[str, tuple[Handler, ...]] = {"l2Book": (), "bbo": (), "trades": (), "top": ()}
 
 
 class MarketData:
@@ -93,6 +96,26 @@ class MarketData:
         found = self._markets.get(coin)
         return found.book if found is not None else None
 
+    def top(self, coin: str) -> TopOfBook:
+        """The merged view, kept from the first call on."""
+        market = self.market(coin)
+        if market.top is None:
+            market.top = TopOfBook(coin, market.rule.sz_decimals)
+            if market.book.epoch and not market.book.is_stale:
+                market.top.apply_book(market.book)
+            if market.bbo.recv_ns > self._sent_ns.get(("bbo", coin), clock.epoch_ns()):  # came over this connection
+                market.top.apply_bbo(market.bbo)
+            self._router.set_top(coin, market.top)
+        return market.top
+
+    def apply_fill(self, fill: TradeUpdate) -> None:
+        """An own fill is often known before its public trade."""
+        market = self._markets.get(fill.coin)
+        if market is None or market.top is None or fill.sz_decimals != market.rule.sz_decimals:
+            return
+        if market.top.apply_fill(fill):
+            self._router.tell_top(fill.coin)
+
     def add_handler(self, coin: str, kind: str, fn: Handler, conflate: bool = False) -> Unsubscribe:
         """Call `fn` from the frame. It must be a plain function: a coroutine here would cost a task a frame.
 
@@ -106,6 +129,8 @@ class MarketData:
         if not callable(fn):
             raise ConfigError(f"a handler of {kind} must be callable, got {type(fn).__name__}")
         market = self.market(coin)
+        if kind == "top":
+            self.top(coin)
         if conflate:
             fn = _Conflated(fn, self._router)
         market.handlers[kind] = (*market.handlers[kind], fn)
@@ -122,6 +147,9 @@ class MarketData:
         return remove
 
     def _install(self, market: _Market, kind: str) -> None:
+        if kind == "top":
+            self._router.set_top(market.rule.coin, self.top(market.rule.coin), market.handlers[kind])
+            return
         setters: dict[str, Callable[[str, tuple[Handler, ...]], None]] = {
             "l2Book": self._router.set_book_handlers,
             "bbo": self._router.set_bbo_handlers,
@@ -143,6 +171,8 @@ class MarketData:
     def mark_stale(self, reason: str) -> None:
         for market in self._markets.values():
             market.book.mark_stale(reason)
+            if market.top is not None:
+                market.top.mark_stale(reason)
 
     def on_subscription_response(self, data: dict[str, Any]) -> None:
         subscription = data.get("subscription") or {}

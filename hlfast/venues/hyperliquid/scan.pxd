@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from hlfast.core.frame_sink cimport FrameSink
 from hlfast.core.order_book cimport Bbo, OrderBook
+from hlfast.core.top_of_book cimport TopOfBook
 from hlfast.core.trading_rule cimport TradingRule
 from hlfast.venues.hyperliquid.json_cursor cimport FillRow, OrderRow, Text, TradeRow
 
@@ -50,6 +51,8 @@ cdef class _Instrument:
     cdef tuple book_handlers
     cdef tuple bbo_handlers
     cdef tuple trade_handlers
+    cdef TopOfBook top                       # None: nobody asked for it
+    cdef tuple top_handlers
 
 cdef struct Slot:
     void* instrument                         # borrowed from Router._instruments; NULL: free
@@ -102,6 +105,7 @@ cdef class Router(FrameSink):
     cdef int _rebuild(self) except -1
     cdef object _call(self, object fn, tuple arguments)
     cdef int _call_view(self, object fn, object view) except -1
+    cdef int _tell_top(self, _Instrument market) except -1
     cdef int _failed(self, object fn, object error) except -1
     cdef int _report(self, str kind, str detail, Frame* f) except -1
     cdef int _malformed(self, str detail, Frame* f) except -1

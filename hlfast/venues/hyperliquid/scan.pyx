@@ -22,6 +22,7 @@ from hlfast.core.fixed cimport NUM_MALFORMED, NUM_OK, NUM_RANGE, parse_scaled
 from hlfast.core.frame_sink cimport FrameSink
 from hlfast.core.latency cimport enter_frame, frame_done
 from hlfast.core.order_book cimport BOOK_BAD, BOOK_OLDER, Bbo, Level, OrderBook
+from hlfast.core.top_of_book cimport TopOfBook
 from hlfast.core.trading_rule cimport TradingRule
 from hlfast.core.updates cimport OrderUpdate, Trade, make_order_update, make_trade, make_trade_update
 from hlfast.venues.hyperliquid.json_cursor cimport (
@@ -414,7 +415,7 @@ cdef class Router(FrameSink):
         market.rule = rule
         market.book = book
         market.bbo = bbo
-        market.book_handlers = market.bbo_handlers = market.trade_handlers = ()
+        market.book_handlers = market.bbo_handlers = market.trade_handlers = market.top_handlers = ()
         self._instruments[rule.coin] = market
         self._rebuild()
 
@@ -434,6 +435,16 @@ cdef class Router(FrameSink):
     def set_trade_handlers(self, str coin not None, handlers):
         """Call these, in order, with each `Trade`."""
         self._market(coin).trade_handlers = tuple(handlers)
+
+    def set_top(self, str coin not None, TopOfBook top not None, handlers=()):
+        """Merge the coin's l2Book, bbo and trades into `top`, and call these, in order, when its best prices or sizes changed."""
+        cdef _Instrument market = self._market(coin)
+        market.top = top
+        market.top_handlers = tuple(handlers)
+
+    def tell_top(self, str coin not None):
+        """Call the handlers of the coin's top: something else than a frame of this router changed it."""
+        self._tell_top(self._market(coin))
 
     cdef _Instrument _market(self, str coin):
         found = self._instruments.get(coin)
@@ -699,7 +710,9 @@ cdef class Router(FrameSink):
             return self._malformed_book(market, "levels are crossed, out of order or not positive", f)
         handlers = market.book_handlers
         applied_ns = now_ns()
-        if handlers:
+        if handlers or market.top is not None:
+            if market.top is not None and market.top.take_book(market.book):
+                self._tell_top(market)
             for fn in handlers:
                 self._call_view(fn, market.book)
             called_ns = now_ns() - applied_ns
@@ -714,6 +727,8 @@ cdef class Router(FrameSink):
         elif status == BOOK_BAD:
             self._malformed(f"bbo {market.rule.coin}: crossed; the last good one stays", f)
         else:
+            if market.top is not None and market.top.take_bbo(market.bbo):
+                self._tell_top(market)
             for fn in market.bbo_handlers:
                 self._call_view(fn, market.bbo)
         return DONE
@@ -729,7 +744,7 @@ cdef class Router(FrameSink):
             return False
         if _number(&row.sz, market.rule.sz_decimals, &lots) != NUM_OK or px < 0 or lots < 0:
             return False
-        if market.trade_handlers:
+        if market.trade_handlers or market.top is not None:
             out.append(make_trade(
                 market.rule.coin, px, lots, market.rule.sz_decimals, row.side.p[0] == b"B", row.tid, row.time_ms,
                 f.recv_ns, _str(&row.buyer), _str(&row.seller),
@@ -803,6 +818,10 @@ cdef class Router(FrameSink):
         for trade in trades:
             market = self._instruments.get(trade.coin)
             if market is not None:
+                if market.top is not None and market.top.take_trade(
+                    trade.px_e8, trade.lots, trade.is_buy, trade.tid, trade.time_ms, trade.recv_ns
+                ):
+                    self._tell_top(market)
                 for fn in market.trade_handlers:
                     self._call(fn, (trade,))
         return DONE
@@ -1030,6 +1049,11 @@ cdef class Router(FrameSink):
             raise
         except BaseException as error:
             self._failed(fn, error)
+        return 0
+
+    cdef int _tell_top(self, _Instrument market) except -1:
+        for fn in market.top_handlers:
+            self._call_view(fn, market.top)
         return 0
 
     cdef int _failed(self, object fn, object error) except -1:
