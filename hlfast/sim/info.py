@@ -1,10 +1,10 @@
-"""The `/info` queries of the local exchange (layer 5): one function a query, one table with its parameters.
+"""The `/info` queries of the local exchange (layer 5): one function a query.
 
     Info(exchange).answer({"type": "l2Book", "coin": "BTC"})
 
 An unknown type or a parameter of the wrong shape raises `Malformed` (HTTP 422, plain text); `BadQuery` is HTTP 500 with
-body `null`. An unknown user reads as an empty account, an unknown coin's book as null. To add a query: a method and a
-line in QUERIES.
+body `null`. An unknown user reads as an empty account, an unknown coin's book as null. To add a
+query: a method and a line in ANSWERS; its parameters are those of its entry in the venue's table.
 """
 
 from __future__ import annotations
@@ -19,18 +19,9 @@ from hlfast.sim.fees import DAY_MS, REBATES, TIERS
 from hlfast.sim.markets import MAX_MARKET_NTL_E8, Market
 from hlfast.sim.matching import Book
 from hlfast.sim.numbers import text
-from hlfast.sim.shapes import (
-    Kind,
-    Malformed,
-    address,
-    boolean,
-    cloid,
-    either,
-    nullable,
-    string,
-    struct,
-    uint,
-)
+from hlfast.sim.readers import reader
+from hlfast.sim.shapes import Malformed
+from hlfast.venues.hyperliquid.endpoints import QUERIES
 
 if TYPE_CHECKING:
     from hlfast.sim.exchange import Exchange
@@ -52,11 +43,14 @@ class Info:
     def answer(self, body: Any) -> Any:
         """The bare JSON value for one query. Raises `Malformed` or `BadQuery`."""
         kind = body.get("type") if type(body) is dict else None
-        query = QUERIES.get(kind) if type(kind) is str else None
-        if query is None:
+        function = ANSWERS.get(kind) if type(kind) is str else None
+        if type(kind) is not str or function is None:
             raise Malformed(f"unknown info type {kind!r}")
-        function, shape = query
-        return function(self, shape(body))
+        wrapped = QUERIES[kind].wrapped
+        query = _SHAPES[kind](body.get(wrapped) if wrapped else body)
+        if query.get("dex"):
+            raise BadQuery(f"no dex {query['dex']!r}: only the main one exists here")
+        return function(self, query)
 
     def _account(self, query: dict[str, Any]) -> Account | None:
         return self.exchange.accounts.get(query["user"])
@@ -298,75 +292,45 @@ def _date(day: int) -> str:
     return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
 
 
-def _main_dex(value: Any) -> str:
-    """Only the main dex exists here."""
-    if string(value):
-        raise BadQuery(f"no dex {value!r}")
-    return ""
-
-
-def _query(*fields: tuple[str, Kind]) -> Kind:
-    return struct(("type", string), *fields)
-
-
-def _strict_flag(name: str, *fields: tuple[str, Kind]) -> Kind:
-    """A query with an optional flag that may be absent but not null."""
-    query = _query(*fields, (name + "?", boolean))
-
-    def read(body: Any) -> Any:
-        if name in body:
-            boolean(body[name])
-        return query(body)
-
-    return read
-
-
-DEX = ("dex?", _main_dex)
-USER = ("user", address)
-COIN = ("coin", string)
-TIMES = (("startTime", uint), ("endTime?", nullable(uint)))
-LOOSE_TIMES = (("startTime?", uint), ("endTime?", uint))
-BOOK = (COIN, ("nSigFigs?", uint), ("mantissa?", uint))
-
-QUERIES: dict[str, tuple[Callable[[Info, dict[str, Any]], Any], Kind]] = {
-    "meta": (Info.meta, _query(DEX)),
-    "allPerpMetas": (Info.all_perp_metas, _query()),
-    "spotMeta": (Info.spot_meta, _query()),
-    "metaAndAssetCtxs": (Info.meta_and_contexts, _query(DEX)),
-    "spotMetaAndAssetCtxs": (Info.spot_meta_and_contexts, _query()),
-    "perpDexs": (Info.perp_dexs, _query()),
-    "marginTable": (Info.margin_table, _query(("id", uint), DEX)),
-    "maxMarketOrderNtls": (Info.max_market_order_ntls, _query()),
-    "allMids": (Info.all_mids, _query(DEX)),
-    "l2Book": (Info.l2_book, _query(*BOOK)),
-    "recentTrades": (Info.recent_trades, _query(COIN)),
-    "fundingHistory": (Info.funding_history, _query(COIN, *TIMES)),
-    "predictedFundings": (Info.predicted_fundings, _query()),
-    "activeAssetData": (Info.active_asset_data, _query(USER, COIN)),
-    "exchangeStatus": (Info.exchange_status, _query()),
-    "perpsAtOpenInterestCap": (Info.nothing, _query(DEX)),
-    "clearinghouseState": (Info.clearinghouse_state, _query(USER, DEX)),
-    "spotClearinghouseState": (Info.spot_clearinghouse_state, _query(USER)),
-    "openOrders": (Info.open_orders, _query(USER, DEX)),
-    "frontendOpenOrders": (Info.frontend_open_orders, _query(USER, DEX)),
-    "orderStatus": (Info.order_status, _query(USER, ("oid", either(uint, cloid)))),
-    "historicalOrders": (Info.historical_orders, _query(USER)),
-    "userFills": (Info.user_fills, _strict_flag("aggregateByTime", USER)),
-    "userFillsByTime": (
-        Info.user_fills_by_time,
-        _strict_flag("aggregateByTime", USER, *TIMES, ("reversed?", boolean)),
-    ),
-    "userNonFundingLedgerUpdates": (Info.ledger_updates, _query(USER, *LOOSE_TIMES)),
-    "userFunding": (Info.user_funding, _query(USER, *LOOSE_TIMES)),
-    "userTwapSliceFills": (Info.nothing, _query(USER)),
-    "twapHistory": (Info.nothing, _query(USER)),
-    "userVaultEquities": (Info.nothing, _query(USER)),
-    "delegations": (Info.nothing, _query(USER)),
-    "userRole": (Info.user_role, _query(USER)),
-    "userRateLimit": (Info.user_rate_limit, _query(USER)),
-    "userFees": (Info.user_fees, _query(USER)),
-    "extraAgents": (Info.extra_agents, _query(USER)),
-    "subAccounts": (Info.sub_accounts, _query(USER)),
-    "userAbstraction": (Info.abstraction, _query(USER)),
-    "maxBuilderFee": (Info.max_builder_fee, _query(USER, ("builder", address))),
+ANSWERS: dict[str, Callable[[Info, dict[str, Any]], Any]] = {
+    "meta": Info.meta,
+    "allPerpMetas": Info.all_perp_metas,
+    "spotMeta": Info.spot_meta,
+    "metaAndAssetCtxs": Info.meta_and_contexts,
+    "spotMetaAndAssetCtxs": Info.spot_meta_and_contexts,
+    "perpDexs": Info.perp_dexs,
+    "marginTable": Info.margin_table,
+    "maxMarketOrderNtls": Info.max_market_order_ntls,
+    "allMids": Info.all_mids,
+    "l2Book": Info.l2_book,
+    "recentTrades": Info.recent_trades,
+    "fundingHistory": Info.funding_history,
+    "predictedFundings": Info.predicted_fundings,
+    "activeAssetData": Info.active_asset_data,
+    "exchangeStatus": Info.exchange_status,
+    "perpsAtOpenInterestCap": Info.nothing,
+    "clearinghouseState": Info.clearinghouse_state,
+    "spotClearinghouseState": Info.spot_clearinghouse_state,
+    "openOrders": Info.open_orders,
+    "frontendOpenOrders": Info.frontend_open_orders,
+    "orderStatus": Info.order_status,
+    "historicalOrders": Info.historical_orders,
+    "userFills": Info.user_fills,
+    "userFillsByTime": Info.user_fills_by_time,
+    "userNonFundingLedgerUpdates": Info.ledger_updates,
+    "userFunding": Info.user_funding,
+    "userTwapSliceFills": Info.nothing,
+    "twapHistory": Info.nothing,
+    "userVaultEquities": Info.nothing,
+    "delegations": Info.nothing,
+    "userRole": Info.user_role,
+    "userRateLimit": Info.user_rate_limit,
+    "userFees": Info.user_fees,
+    "extraAgents": Info.extra_agents,
+    "subAccounts": Info.sub_accounts,
+    "userAbstraction": Info.abstraction,
+    "maxBuilderFee": Info.max_builder_fee,
 }
+"""What is answered here; what a query may hold stands in its entry of the venue's table."""
+
+_SHAPES = {name: reader(QUERIES[name].body) for name in ANSWERS}

@@ -22,9 +22,9 @@ from hlfast.sim import rows
 from hlfast.sim.block import Block
 from hlfast.sim.exchange import Exchange
 from hlfast.sim.faults import FRAME, Faults, Message
-from hlfast.sim.info import BOOK, DEX, USER, BadQuery, Info, book_rounding
+from hlfast.sim.info import BadQuery, Info, book_rounding
 from hlfast.sim.links import Link
-from hlfast.sim.shapes import Kind, Malformed, boolean, string, struct, true_only
+from hlfast.sim.shapes import Kind, Malformed, address, boolean, string, struct, true_only, uint
 from hlfast.sim.weights import Caps
 
 FrameFilter: TypeAlias = Callable[[str | None, str, str], bool]
@@ -242,6 +242,18 @@ class SpotStateFeed(Feed):
 
 class Several(list[Any]):
     """Data of more than one frame."""
+
+
+def _main_dex(value: Any) -> str:
+    """Only the main dex exists here."""
+    if string(value):
+        raise BadQuery(f"no dex {value!r}")
+    return ""
+
+
+DEX = ("dex?", _main_dex)
+USER = ("user", address)
+BOOK = (("coin", string), ("nSigFigs?", uint), ("mantissa?", uint))
 
 
 def _subscription(*fields: tuple[str, Kind]) -> Kind:
