@@ -7,8 +7,12 @@ once (`hl.info`, `hl.actions`, `hl.streams`), its fields are hashed in the order
 shows it, and the tests hold it against the protocol's reference and against the exchange's own reading of it.
 """
 
+from hlfast.venues.hyperliquid.endpoints.actions_account import AccountActions
+from hlfast.venues.hyperliquid.endpoints.actions_deploy import DeployActions
+from hlfast.venues.hyperliquid.endpoints.actions_trading import TradingActions
 from hlfast.venues.hyperliquid.endpoints.queries_account import AccountQueries
 from hlfast.venues.hyperliquid.endpoints.queries_market import MarketQueries
-from hlfast.venues.hyperliquid.endpoints.table import Query, entries_of
+from hlfast.venues.hyperliquid.endpoints.table import Action, Query, entries_of
 
 QUERIES: dict[str, Query] = entries_of(MarketQueries, AccountQueries)
+ACTIONS: dict[str, Action] = entries_of(TradingActions, AccountActions, DeployActions)

@@ -127,6 +127,8 @@ class Asset(Uint):
         self.says = "a market's name or its asset id"
 
     def read(self, value: Any, where: str, asset_of: AssetOf | None = None, strict: bool = False) -> int:
+        if strict and type(value) is not int:
+            raise unfit(where, value, "an asset id: resolve(name).asset")
         if asset_of is not None and (isinstance(value, str) or type(value) is int):
             return asset_of(value)
         return super().read(value, where)

@@ -37,7 +37,7 @@ class Endpoint:
     method: str
     body: Struct
     doc: str
-    parameters: tuple[str, ...] = ()
+    parameters: dict[str, Field] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
     answer: Any = None
 
@@ -47,7 +47,7 @@ class Endpoint:
             raise ConfigError(
                 f"{self.method}() takes {', '.join(self.parameters) or 'nothing'}; got {len(args)} values"
             )
-        values = dict(zip(self.parameters, args, strict=False))
+        values: dict[str, Any] = dict(zip(self.parameters, args, strict=False))
         for name in given:
             if name not in self.parameters:
                 raise ConfigError(f"{self.method}() has no argument {name!r}{near(name, self.parameters)}")
@@ -55,7 +55,7 @@ class Endpoint:
                 raise ConfigError(f"{self.method}() got {name!r} twice")
         values |= given
         fields = {}
-        for parameter, entry in zip(self.parameters, self.body.fields, strict=False):
+        for parameter, entry in self.parameters.items():
             value = values.get(parameter, self.defaults.get(parameter, REQUIRED))
             if value is REQUIRED:
                 raise ConfigError(f"{self.method}() lacks {parameter!r} ({entry.kind.says})")
@@ -64,7 +64,7 @@ class Endpoint:
             read = entry.kind.read(value, f"{self.method}({parameter})", asset_of)
             if read is not None or not entry.optional or isinstance(entry.kind, Unit):
                 fields[entry.name] = read
-        return fields
+        return {name: fields[name] for name in self.body.names if name in fields}
 
 
 @dataclass(frozen=True)
@@ -82,19 +82,34 @@ class Query(Endpoint):
 @dataclass(frozen=True)
 class Action(Endpoint):
     """A signed action. `primary`: the EIP-712 name of a user-signed one, "" for an L1 action. `nonce`: the field that
-    repeats the envelope's nonce. `vault`: whether it may act for a vault or sub-account. `places`: it can open a position."""
+    repeats the envelope's nonce. `vault`: whether it may act for a vault or sub-account. `places`: it can open a position.
+    `one_of`: it takes exactly one of its fields."""
 
     primary: str = ""
     nonce: str = ""
     vault: bool = False
     places: bool = False
     group: str = ""
+    one_of: bool = False
+
+    def check(self, action: dict[str, Any], asset_of: AssetOf | None = None) -> None:
+        """Raise `ConfigError` unless `action` is exactly what is hashed and sent: every field there, known and in its place."""
+        self.struct.read(action, self.name, asset_of, strict=True)
+        self.check_one_of(action)
+
+    def check_one_of(self, fields: dict[str, Any]) -> None:
+        given = [name for name in fields if name != "type"]
+        if self.one_of and len(given) != 1:
+            raise ConfigError(
+                f"{self.name} takes exactly one of {', '.join(self.body.names)}; got {', '.join(given) or 'none'}"
+            )
 
     @property
     def struct(self) -> Struct:
-        """All fields that are hashed by an L1 signature, in order, `type` first."""
+        """The whole action: its fields in the order in which they are hashed, `type` first."""
+        chain = [Field("signatureChainId?", Text()), Field("hyperliquidChain?", Text())] if self.primary else []
         tail = [Field(self.nonce, Uint())] if self.nonce else []
-        return Struct(Field("type", Text()), *self.body.fields, *tail, one_of=False)
+        return Struct(Field("type", Text()), *chain, *self.body.fields, *tail)
 
     @property
     def typed_fields(self) -> tuple[tuple[str, str], ...]:
@@ -120,14 +135,15 @@ def _field(name: str, annotation: Any, default: Any) -> Field:
     raise TypeError(f"parameter {name!r} names no kind: {annotation!r}")
 
 
-def _entry(fn: Callable[..., Any]) -> dict[str, Any]:
+def _entry(fn: Callable[..., Any], order: tuple[str, ...] = ()) -> dict[str, Any]:
     parameters = list(inspect.signature(fn).parameters.values())[1:]
-    fields = [_field(each.name, each.annotation, each.default) for each in parameters]
+    fields = {each.name: _field(each.name, each.annotation, each.default) for each in parameters}
+    by_name = {each.name: each for each in fields.values()}
     return {
         "method": fn.__name__,
-        "body": Struct(*fields),
+        "body": Struct(*(by_name[name] for name in order or by_name)),
         "doc": inspect.cleandoc(fn.__doc__ or ""),
-        "parameters": tuple(each.name for each in parameters),
+        "parameters": fields,
         "defaults": {each.name: each.default for each in parameters if each.default is not REQUIRED},
         "answer": fn.__annotations__.get("return"),
     }
@@ -158,27 +174,28 @@ def action(
     places: bool = False,
     group: str = "",
     one_of: bool = False,
+    order: tuple[str, ...] = (),
 ) -> Callable[[F], F]:
-    """A signed action. The class of the method has `_act(entry, fields)` and `_asset_of`. `one_of`: exactly one parameter is given."""
+    """A signed action. The class of the method has `_act(entry, fields)` and `_asset_of`. `order`: of its fields on the
+    wire, where it is not that of the parameters."""
 
     def bind(fn: F) -> F:
-        made = _entry(fn)
-        user = nonce or ("nonce" if primary else "")
+        made = _entry(fn, order)
         entry = Action(
             name or camel(fn.__name__),
             **made,
             primary=primary,
-            nonce=user,
+            nonce=nonce or ("nonce" if primary else ""),
             vault=vault,
             places=places,
             group=group,
+            one_of=one_of,
         )
 
         @functools.wraps(fn)
         async def method(self: Any, *args: Any, **given: Any) -> Any:
             fields = entry.bind(args, given, self._asset_of)
-            if one_of and len(fields) != 1:
-                raise ConfigError(f"{entry.method}() takes exactly one of {', '.join(entry.parameters)}")
+            entry.check_one_of(fields)
             return await self._act(entry, fields)
 
         method.entry = entry  # type: ignore[attr-defined]
