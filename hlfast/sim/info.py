@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from hlfast.sim import rows
+from hlfast.sim import rows, vaults
 from hlfast.sim.account import Account
 from hlfast.sim.fees import DAY_MS, REBATES, TIERS
 from hlfast.sim.markets import MAX_MARKET_NTL_E8, Market
@@ -122,7 +122,7 @@ class Info:
         return {"time": self.exchange.time_ms, "specialStatuses": "Post-only orders only" if is_post_only else None}
 
     def nothing(self, query: dict[str, Any]) -> Any:
-        """What does not happen here (TWAPs, vaults, caps): an empty list, truthfully."""
+        """What does not happen here (TWAPs, staking, caps, outcomes): an empty list, truthfully."""
         return []
 
     # -- accounts --------------------------------------------------------------------------------------------------
@@ -176,6 +176,8 @@ class Info:
         account = self._account(query)
         if account is None:
             return {"role": "missing"}
+        if account.leader is not None:
+            return {"role": "vault"}
         if account.master is not None:
             return {"role": "subAccount", "data": {"master": account.master.address}}
         return {"role": "user"}
@@ -247,7 +249,7 @@ class Info:
         now_ms = self.exchange.time_ms
         return [
             {
-                "name": f"sub-{index}",
+                "name": account.name or f"sub-{index}",
                 "subAccountUser": account.address,
                 "master": query["user"],
                 "clearinghouseState": rows.clearinghouse_state(account, now_ms),
@@ -260,7 +262,112 @@ class Info:
         return "disabled"
 
     def max_builder_fee(self, query: dict[str, Any]) -> Any:
-        return 0
+        account = self._account(query)
+        return account.builders.get(query["builder"], 0) if account else 0
+
+    def approved_builders(self, query: dict[str, Any]) -> Any:
+        account = self._account(query)
+        return list(account.builders) if account else []
+
+    def sub_accounts_2(self, query: dict[str, Any]) -> Any:
+        rows_ = self.sub_accounts(query)
+        return rows_ and [
+            {
+                **{name: value for name, value in row.items() if name != "clearinghouseState"},
+                "dexToClearinghouseState": [["", row["clearinghouseState"]]],
+            }
+            for row in rows_
+        ]
+
+    def multi_sig_signers(self, query: dict[str, Any]) -> Any:
+        return None
+
+    def dex_abstraction(self, query: dict[str, Any]) -> Any:
+        return False
+
+    def delegator_summary(self, query: dict[str, Any]) -> Any:
+        return {"delegated": "0.0", "undelegated": "0.0", "totalPendingWithdrawal": "0.0", "nPendingWithdrawals": 0}
+
+    def user_vault_equities(self, query: dict[str, Any]) -> Any:
+        return [
+            {"vaultAddress": address, "equity": text(vault.equity_e8(query["user"]), 8), "lockedUntilTimestamp": 0}
+            for address, vault in self.exchange.vaults.items()
+            if query["user"] in vault.shares
+        ]
+
+    def leading_vaults(self, query: dict[str, Any]) -> Any:
+        return [
+            {"address": address, "name": vault.name}
+            for address, vault in self.exchange.vaults.items()
+            if vault.leader.address == query["user"]
+        ]
+
+    def vault_details(self, query: dict[str, Any]) -> Any:
+        return vaults.details(self.exchange, query)
+
+    def referral(self, query: dict[str, Any]) -> Any:
+        account = self._account(query) or Account(query["user"])
+        by = account.referred_by
+        code = next((code for code, owner in self.exchange.referrers.items() if owner is account), None)
+        ready = {"stage": "ready", "data": {"code": code, "referralStates": []}}
+        return {
+            "referredBy": None if by is None else {"referrer": by[0], "code": by[1]},
+            "cumVlm": text(account.volume_e8, 8),
+            "unclaimedRewards": "0.0",
+            "claimedRewards": "0.0",
+            "builderRewards": "0.0",
+            "tokenToState": [],
+            "referrerState": {"stage": "needToCreateCode"} if code is None else ready,
+            "rewardHistory": [],
+        }
+
+    def pre_transfer_check(self, query: dict[str, Any]) -> Any:
+        account = self._account(query)
+        exists = account is not None
+        sent = exists and any(account.nonces.values()) if account else False
+        return {"fee": "0.0", "isSanctioned": False, "userExists": exists, "userHasSentTx": sent}
+
+    def token_details(self, query: dict[str, Any]) -> Any:
+        tokens = self.exchange.universe.tokens.values()
+        token = next((each for each in tokens if each.token_id == query["tokenId"]), None)
+        if token is None:
+            raise BadQuery(f"no token {query['tokenId']!r}")
+        books = self.exchange.execution.books.values()
+        book = next((each for each in books if each.market.is_spot and each.market.base is token), None)
+        mid_e8 = None if book is None else book.mid_e8
+        mark = "1.0" if book is None else book.market.px_text(book.mark_e8)
+        supply = text(
+            sum(a.spot[token.index].total_wei for a in self.exchange.accounts.values() if token.index in a.spot),
+            token.wei_decimals,
+        )
+        return {
+            "name": token.name,
+            "maxSupply": supply,
+            "totalSupply": supply,
+            "circulatingSupply": supply,
+            "szDecimals": token.sz_decimals,
+            "weiDecimals": token.wei_decimals,
+            "midPx": mark if book is None or mid_e8 is None else book.market.px_text(mid_e8),
+            "markPx": mark,
+            "prevDayPx": mark,
+            "genesis": None,
+            "deployer": None,
+            "deployGas": None,
+            "deployTime": None,
+            "seededUsdc": "0.0",
+            "nonCirculatingUserBalances": [],
+            "futureEmissions": "0.0",
+        }
+
+    def perp_dex_limits(self, query: dict[str, Any]) -> Any:
+        return None
+
+    def perp_dex_status(self, query: dict[str, Any]) -> Any:
+        accounts = self.exchange.accounts.values()
+        return {"totalNetDeposit": text(sum(a.raw_usd_e8 for a in accounts if not a.is_house), 8)}
+
+    def outcome_meta(self, query: dict[str, Any]) -> Any:
+        return {"outcomes": [], "questions": []}
 
 
 def book_rounding(query: dict[str, Any]) -> tuple[int | None, int]:
@@ -321,7 +428,7 @@ ANSWERS: dict[str, Callable[[Info, dict[str, Any]], Any]] = {
     "userFunding": Info.user_funding,
     "userTwapSliceFills": Info.nothing,
     "twapHistory": Info.nothing,
-    "userVaultEquities": Info.nothing,
+    "userVaultEquities": Info.user_vault_equities,
     "delegations": Info.nothing,
     "userRole": Info.user_role,
     "userRateLimit": Info.user_rate_limit,
@@ -330,6 +437,26 @@ ANSWERS: dict[str, Callable[[Info, dict[str, Any]], Any]] = {
     "subAccounts": Info.sub_accounts,
     "userAbstraction": Info.abstraction,
     "maxBuilderFee": Info.max_builder_fee,
+    "approvedBuilders": Info.approved_builders,
+    "subAccounts2": Info.sub_accounts_2,
+    "userToMultiSigSigners": Info.multi_sig_signers,
+    "userDexAbstraction": Info.dex_abstraction,
+    "userTwapSliceFillsByTime": Info.nothing,
+    "delegatorSummary": Info.delegator_summary,
+    "delegatorHistory": Info.nothing,
+    "delegatorRewards": Info.nothing,
+    "leadingVaults": Info.leading_vaults,
+    "vaultDetails": Info.vault_details,
+    "vaultSummaries": Info.nothing,
+    "referral": Info.referral,
+    "preTransferCheck": Info.pre_transfer_check,
+    "tokenDetails": Info.token_details,
+    "perpDexLimits": Info.perp_dex_limits,
+    "perpDexStatus": Info.perp_dex_status,
+    "outcomeMeta": Info.outcome_meta,
+    "outcomeTemplates": Info.nothing,
+    "perpCategories": Info.nothing,
+    "perpConciseAnnotations": Info.nothing,
 }
 """What is answered here; what a query may hold stands in its entry of the venue's table."""
 

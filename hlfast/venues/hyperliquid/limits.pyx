@@ -10,17 +10,17 @@ Orders are refused while what is kept for cancels would be touched; cancels are 
 from libc.stdint cimport int64_t
 
 from hlfast.errors import NotReady
-from hlfast.venues.hyperliquid.endpoints import QUERIES
+from hlfast.venues.hyperliquid import endpoints
 
 IP_WEIGHT_PER_MINUTE = 1200
 MESSAGES_PER_MINUTE = 2000
 POSTS_IN_FLIGHT = 100
 MAX_ITEMS_PER_ACTION = 200
 
-QUERY_WEIGHT = {name: entry.weight for name, entry in QUERIES.items()}
+QUERY_WEIGHT = {name: entry.weight for name, entry in endpoints.QUERIES.items()}
 """A query that has no entry weighs 20."""
 
-PER_ITEM = {name: entry.per_rows for name, entry in QUERIES.items() if entry.per_rows}
+PER_ITEM = {name: entry.per_rows for name, entry in endpoints.QUERIES.items() if entry.per_rows}
 """Queries that weigh one more for each so many rows of their answer."""
 
 

@@ -17,9 +17,10 @@ cdef extern from "Python.h":
 import msgpack
 
 from hlfast.errors import ConfigError
-from hlfast.venues.hyperliquid.endpoints import ACTIONS, kinds
+from hlfast.venues.hyperliquid import endpoints
+from hlfast.venues.hyperliquid.endpoints import kinds
 
-FIELD_ORDER = {name: entry.struct.names for name, entry in ACTIONS.items()}
+FIELD_ORDER = {name: entry.struct.names for name, entry in endpoints.ACTIONS.items()}
 """The order in which each action's fields are hashed, from the table of endpoints."""
 
 cdef enum:
@@ -46,7 +47,7 @@ def _shape(kind):
     return None
 
 
-_SHAPES = {name: _shape(entry.struct) for name, entry in ACTIONS.items()}
+_SHAPES = {name: _shape(entry.struct) for name, entry in endpoints.ACTIONS.items()}
 
 
 cdef object _ordered(object value, tuple shape):
