@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hlfast.sim.actions import HANDLERS
+from hlfast.sim.feeds import FEEDS
 from hlfast.sim.info import ANSWERS
-from hlfast.sim.streams import FEEDS
 
 SUPPORTED: dict[str, frozenset[str]] = {
     "info requests": frozenset(ANSWERS),

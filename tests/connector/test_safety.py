@@ -15,8 +15,8 @@ from hlfast.core import events as ev
 from hlfast.errors import ConfigError, OrderDenied
 from hlfast.sim import FUNDED_ACCOUNTS
 from hlfast.types import OrderParams, OrderState, TradeType
-from hlfast.venues.hyperliquid.nonce import NonceManager, nonce_manager_for
 from hlfast.venues.hyperliquid.info import FILLS_PAGE, Info
+from hlfast.venues.hyperliquid.nonce import NonceManager, nonce_manager_for
 from hlfast.venues.hyperliquid.recovery import Recovery
 from hlfast.venues.hyperliquid.sign import Signer
 from hlfast.venues.hyperliquid.signer_lock import AHEAD_MS, SignerLock

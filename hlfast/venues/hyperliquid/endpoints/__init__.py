@@ -12,6 +12,7 @@ from hlfast.venues.hyperliquid.endpoints.actions_deploy import DeployActions
 from hlfast.venues.hyperliquid.endpoints.actions_trading import TradingActions
 from hlfast.venues.hyperliquid.endpoints.queries_account import AccountQueries
 from hlfast.venues.hyperliquid.endpoints.queries_market import MarketQueries
+from hlfast.venues.hyperliquid.endpoints.subscriptions import SUBSCRIPTIONS as SUBSCRIPTIONS
 from hlfast.venues.hyperliquid.endpoints.table import Action, Query, entries_of
 
 QUERIES: dict[str, Query] = entries_of(MarketQueries, AccountQueries)
