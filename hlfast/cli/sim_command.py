@@ -79,10 +79,20 @@ FLOWS = ("noise", "trend", "makers", "takers", "none")
     is_flag=True,
     help="Print each request with its verdict (on standard error); a bad signature is explained.",
 )
+@click.option(
+    "--supported", "list_supported", is_flag=True, help="List what of the venue the local exchange answers, and end."
+)
 @click.option("--faults", "list_faults", is_flag=True, help="List what can be made to go wrong, and how, and end.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line when ready, nothing else.")
 def sim(
-    *, list_faults: bool, log_requests: bool, address_limits: str, virtual: bool, no_traders: bool, **given: Any
+    *,
+    list_faults: bool,
+    list_supported: bool,
+    log_requests: bool,
+    address_limits: str,
+    virtual: bool,
+    no_traders: bool,
+    **given: Any,
 ) -> None:
     """Run the local exchange until Ctrl-C.
 
@@ -109,6 +119,9 @@ def sim(
     if list_faults:
         click.echo(fault_table())
         return
+    if list_supported:
+        click.echo(supported())
+        return
     import hlfast
 
     engine: dict[str, Any] = {"flow": given.pop("flow")}
@@ -134,6 +147,23 @@ async def sim_command(*, port: int, block_ms: int, seed: int, traders: bool, as_
         click.echo(line if as_json else welcome(orjson.loads(line), seed=seed, block_ms=block_ms))
 
     await serve(port=port, block_ms=block_ms, seed=seed, traders=traders, json=True, out=on_ready, **options)
+
+
+def supported() -> str:
+    """Requests, actions and subscriptions that are answered, then those of the venue that are not: as an unknown type is."""
+    from hlfast.sim.supported import SUPPORTED
+    from hlfast.venues.hyperliquid.endpoints import ACTIONS, QUERIES
+
+    lines = []
+    for what, table in (("info requests", QUERIES), ("actions", ACTIONS)):
+        found = SUPPORTED[what]
+        lines += [f"{what}: {len(found)} of {len(table)}", f"    {', '.join(sorted(found))}"]
+        lines += ["  answered as an unknown type:", f"    {', '.join(sorted(set(table) - found)) or 'none'}"]
+    lines += [
+        f"subscriptions: {len(SUPPORTED['subscriptions'])}",
+        f"    {', '.join(sorted(SUPPORTED['subscriptions']))}",
+    ]
+    return "\n".join(lines)
 
 
 def fault_table() -> str:

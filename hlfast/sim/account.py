@@ -141,6 +141,12 @@ class Account:
         self.address = address
         self.is_house = is_house
         self.master = master
+        self.leader: Account | None = None
+        """Who trades for it, if it is a vault."""
+        self.name = ""
+        self.builders: dict[str, int] = {}
+        """The highest fee approved for each builder, in tenths of a basis point."""
+        self.referred_by: tuple[str, str] | None = None
         self.history = history
         self._tokens = tokens
         self.cash_e8 = 0

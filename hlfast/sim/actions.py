@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from hlfast.sim import account_actions as accounts
+from hlfast.sim import vaults
 from hlfast.sim.account import Account
 from hlfast.sim.execution import NEVER_PLACED, Ticket
-from hlfast.sim.markets import SPOT_ASSETS, USD, dollars
+from hlfast.sim.markets import SPOT_ASSETS, dollars
 from hlfast.sim.matching import Book, Order, Trigger
-from hlfast.sim.numbers import scaled, text
-from hlfast.sim.shapes import Malformed, dec
+from hlfast.sim.numbers import scaled
+from hlfast.sim.refusals import DEFAULT, Invalid, Refused
 from hlfast.sim.signers import DAY_MS
 
 if TYPE_CHECKING:
@@ -33,14 +35,6 @@ REQUEST_PRICE_E8 = 50_000
 
 FIRST, CANCELS, TAKERS = 0, 1, 2
 """The order inside a block: what sends no GTC or IOC, then cancels, then actions with at least one GTC or IOC."""
-
-
-class Refused(Exception):
-    """The whole action is refused with this text."""
-
-
-class Invalid(Exception):
-    """Pre-validation failed: one error for the whole batch, and nothing was placed."""
 
 
 def items(action: dict[str, Any]) -> int:
@@ -66,9 +60,6 @@ def rank(action: dict[str, Any]) -> int:
 
 def _statuses(kind: str, statuses: list[Any]) -> dict[str, Any]:
     return {"type": kind, "data": {"statuses": statuses}}
-
-
-DEFAULT = {"type": "default"}
 
 
 # -- orders ----------------------------------------------------------------------------------------------------------
@@ -128,6 +119,15 @@ def _check_group(grouping: str, tickets: list[Ticket]) -> None:
         raise Invalid("Trigger order has unexpected side.")
 
 
+def _with_builder(exchange: Exchange, account: Account, builder: dict[str, Any], tickets: list[Ticket]) -> list[Ticket]:
+    """The fee that the master approved goes to the builder with each fill; an unknown builder's has no approval."""
+    payer = account.master or account
+    paid = exchange.accounts.get(builder["b"])
+    if paid is None or builder["f"] > payer.builders.get(builder["b"], 0):
+        raise Invalid("Builder fee has not been approved")
+    return [replace(ticket, builder=(paid, builder["f"])) for ticket in tickets]
+
+
 def order(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
     wires, grouping = action["orders"], action["grouping"]
     try:
@@ -137,7 +137,7 @@ def order(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[
         if len({ticket.market.is_spot for ticket in tickets}) > 1:
             raise Invalid("Order action has different asset classes")
         if "builder" in action:
-            raise Invalid("Builder fee has not been approved")
+            tickets = _with_builder(exchange, account, action["builder"], tickets)
         if grouping in ("normalTpsl", "positionTpsl"):
             _check_group(grouping, tickets)
     except Invalid as refusal:
@@ -250,7 +250,7 @@ def noop(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[s
     return DEFAULT
 
 
-# -- leverage, transfers, agents -------------------------------------------------------------------------------------
+# -- leverage and margin -------------------------------------------------------------------------------------
 
 
 def update_leverage(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
@@ -315,102 +315,11 @@ def reserve_request_weight(exchange: Exchange, account: Account, action: dict[st
     return DEFAULT
 
 
-def usd_class_transfer(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
-    amount, _, sub_account = action["amount"].partition(" subaccount:")
-    if sub_account:
-        account = exchange.controlled(account, sub_account.lower())
-    usd_e8 = _amount(amount, 6) * 100
-    spot = account.balance(USD)
-    if action["toPerp"]:
-        if spot.free_wei < usd_e8:
-            raise Refused("Insufficient balance for token transfer.")
-        account.cash_e8, spot.total_wei = account.cash_e8 + usd_e8, spot.total_wei - usd_e8
-    else:
-        if account.withdrawable_e8 < usd_e8:
-            raise Refused("Insufficient balance for withdrawal.")
-        account.cash_e8, spot.total_wei = account.cash_e8 - usd_e8, spot.total_wei + usd_e8
-    usdc = text(usd_e8, 8)
-    exchange.add_ledger_row(account, {"type": "accountClassTransfer", "usdc": usdc, "toPerp": action["toPerp"]})
-    return DEFAULT
-
-
-def usd_send(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
-    receiver, usd_e8 = _receiver(exchange, action), _amount(action["amount"], 6) * 100
-    if account.withdrawable_e8 < usd_e8:
-        raise Refused("Insufficient balance for withdrawal.")
-    account.cash_e8 -= usd_e8
-    receiver.cash_e8 += usd_e8
-    delta = {
-        "type": "internalTransfer",
-        "usdc": text(usd_e8, 8),
-        "user": account.address,
-        "destination": receiver.address,
-        "fee": "0.0",
-    }
-    for party in (account, receiver):
-        exchange.add_ledger_row(party, delta)
-    return DEFAULT
-
-
-def spot_send(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
-    token = exchange.universe.by_wire_name.get(action["token"])
-    if token is None:
-        raise Refused(f"Unknown token {action['token'][:80]}: expected NAME:0x<token id>, as in spotMeta")
-    receiver, wei = _receiver(exchange, action), _amount(action["amount"], token.wei_decimals)
-    sending, receiving = account.balance(token.index), receiver.balance(token.index)
-    if sending.free_wei < wei:
-        raise Refused("Insufficient balance for token transfer.")
-    sending.total_wei -= wei
-    receiving.total_wei += wei
-    delta = {
-        "type": "spotTransfer",
-        "token": token.name,
-        "amount": text(wei, token.wei_decimals),
-        "usdcValue": text(exchange.usdc_value_e8(token, wei), 8),
-        "user": account.address,
-        "destination": receiver.address,
-        "fee": "0.0",
-        "nativeTokenFee": "0.0",
-        "nonce": None,
-        "feeToken": "",
-    }
-    for party in (account, receiver):
-        exchange.add_ledger_row(party, delta)
-    return DEFAULT
-
-
-def approve_agent(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
-    agent = action["agentAddress"]
-    if agent in exchange.accounts:
-        raise Refused("Extra agent already used.")
-    refusal = exchange.agents.approve(account.address, agent, action["agentName"], exchange.time_ms)
-    if refusal is not None:
-        raise Refused(refusal)
-    return DEFAULT
-
-
 def _book(exchange: Exchange, asset: int) -> Book:
     book = exchange.execution.books.get(asset)
     if book is None:
         raise Refused("Invalid spot" if asset >= SPOT_ASSETS else f"Invalid asset {asset}: not in this universe.")
     return book
-
-
-def _amount(number: str, decimals: int) -> int:
-    try:
-        amount = scaled(dec(number), decimals)
-    except Malformed:
-        amount = None
-    if amount is None or amount <= 0:
-        raise Refused("Invalid send")
-    return amount
-
-
-def _receiver(exchange: Exchange, action: dict[str, Any]) -> Account:
-    receiver = exchange.accounts.get(action["destination"].lower())
-    if receiver is None:
-        raise Refused(f"No account {action['destination'][:42]} on this exchange: it opens none by transfer.")
-    return receiver
 
 
 HANDLERS: dict[str, Callable[[Exchange, Account, dict[str, Any]], dict[str, Any]]] = {
@@ -424,8 +333,23 @@ HANDLERS: dict[str, Callable[[Exchange, Account, dict[str, Any]], dict[str, Any]
     "updateLeverage": update_leverage,
     "updateIsolatedMargin": update_isolated_margin,
     "reserveRequestWeight": reserve_request_weight,
-    "usdClassTransfer": usd_class_transfer,
-    "usdSend": usd_send,
-    "spotSend": spot_send,
-    "approveAgent": approve_agent,
+    "usdClassTransfer": accounts.usd_class_transfer,
+    "usdSend": accounts.usd_send,
+    "spotSend": accounts.spot_send,
+    "sendAsset": accounts.send_asset,
+    "agentSendAsset": accounts.agent_send_asset,
+    "withdraw3": accounts.withdraw,
+    "approveAgent": accounts.approve_agent,
+    "approveBuilderFee": accounts.approve_builder_fee,
+    "createSubAccount": accounts.create_sub_account,
+    "subAccountModify": accounts.sub_account_modify,
+    "subAccountTransfer": accounts.sub_account_transfer,
+    "subAccountSpotTransfer": accounts.sub_account_spot_transfer,
+    "registerReferrer": accounts.register_referrer,
+    "setReferrer": accounts.set_referrer,
+    "setDisplayName": accounts.set_display_name,
+    "createVault": vaults.create_vault,
+    "vaultModify": vaults.vault_modify,
+    "vaultTransfer": vaults.vault_transfer,
+    "vaultDistribute": vaults.vault_distribute,
 }

@@ -20,7 +20,7 @@ from typing import Any
 from hlfast.errors import ConfigError
 from hlfast.sim import actions
 from hlfast.sim.account import HISTORY, Account
-from hlfast.sim.actions import HANDLERS, MAX_ITEMS, Refused
+from hlfast.sim.actions import HANDLERS, MAX_ITEMS
 from hlfast.sim.block import Block, Reply
 from hlfast.sim.budget import STALE_COST, AddressBudget
 from hlfast.sim.execution import Execution
@@ -33,10 +33,12 @@ from hlfast.sim.markets import USD, USDC, Token
 from hlfast.sim.marks import MARK_INTERVAL_MS, Marks
 from hlfast.sim.matching import Book
 from hlfast.sim.numbers import E8, POW10, price_e8, text
+from hlfast.sim.refusals import Refused
 from hlfast.sim.replay import Replay
 from hlfast.sim.signers import DAY_MS, Agents, Nonces
 from hlfast.sim.traders import FLOWS, Traders
 from hlfast.sim.universe import BUILT_IN, Source, Universe
+from hlfast.sim.vaults import Vault
 from hlfast.sim.verify import Signed
 
 TRIM_BLOCKS = 500
@@ -82,6 +84,8 @@ class Exchange:
         self.execution = Execution(seed, self.universe)
         self.accounts: dict[str, Account] = {}
         self.agents = Agents(dict(agents or {}))
+        self.vaults: dict[str, Vault] = {}
+        self.referrers: dict[str, Account] = {}
         self.schedule_cancel_volume_e8 = schedule_cancel_volume_usdc * E8
         self.history = history
         self.budget = AddressBudget(address_limits)
@@ -239,7 +243,7 @@ class Exchange:
         if signed.expires_after is not None and signed.expires_after < self.time_ms:
             account.requests_used += STALE_COST * cost
             raise Refused("Action already expired")
-        own_nonce = signed.action.get("nonce", signed.action.get("time")) if signed.is_user_signed else signed.nonce
+        own_nonce = _inner_nonce(signed)
         if own_nonce != signed.nonce:
             raise Refused(f"Invalid nonce: the action says {own_nonce}, its envelope {signed.nonce}")
         assert signed.signer is not None
@@ -277,9 +281,9 @@ class Exchange:
         return address in self.accounts or self.agents.get(address) is not None
 
     def controlled(self, master: Account, address: str) -> Account:
-        """The sub-account of `master` at this address; any other reads as an unknown user."""
+        """The sub-account or vault of `master` at this address; any other reads as an unknown user."""
         account = self.accounts.get(address)
-        if account is None or account.master is not master:
+        if account is None or master not in (account.master, account.leader):
             raise Refused(f"User or API Wallet {address} does not exist.")
         return account
 
@@ -289,6 +293,10 @@ class Exchange:
         self.execution.block.touched.add(account.address)
         account.ledger.append({"time": self.time_ms, "hash": self.execution.transaction_hash(), "delta": delta})
 
+    def take_out(self, token_name: str, wei: int) -> None:
+        """So much has left the exchange for good."""
+        self._count(token_name, -wei)
+
     def usdc_value_e8(self, token: Token, wei: int) -> int:
         """A token amount at mark."""
         for book in self.execution.books.values():
@@ -297,7 +305,7 @@ class Exchange:
         return wei
 
     def _count(self, token_name: str, wei: int) -> None:
-        """Money made after the first block."""
+        """Money made, or gone, after the first block."""
         if self._supply_wei is not None:
             self._supply_wei[token_name] += wei
 
@@ -354,3 +362,9 @@ class Exchange:
             hold = holds.get(index, 0)
             assert balance.hold_wei == hold, f"{account} holds {balance.hold_wei} of token {index}, needs {hold}"
             assert balance.total_wei >= hold, f"{account} has less of token {index} than its orders hold"
+
+
+def _inner_nonce(signed: Signed) -> int:
+    """The nonce that an action repeats: user-signed ones do, in either of two fields, and some others. Else the envelope's."""
+    own = signed.action.get("nonce", signed.action.get("time") if signed.is_user_signed else None)
+    return signed.nonce if own is None else int(own)

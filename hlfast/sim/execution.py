@@ -43,6 +43,8 @@ class Ticket:
     reduce_only: bool = False
     cloid: str | None = None
     trigger: Trigger | None = None
+    builder: tuple[Account, int] | None = None
+    """Whose software sent it, and the fee for that in tenths of a basis point."""
 
 
 class Execution:
@@ -178,6 +180,7 @@ class Execution:
             self.block.time_ms,
             ticket.trigger,
         )
+        order.builder = ticket.builder
         if not account.is_house:
             account.orders[order.oid] = order
             if order.cloid is not None:
@@ -299,21 +302,28 @@ class Execution:
         day = self.block.time_ms // DAY_MS
         account.fee_rates.volumes.add(day, market.is_spot, crossed, ntl_e8)
         rate_e8 = account.fee_rates.charged(day, market.is_spot, crossed)
-        fee_token = USDC
+        fee_token, builder_wei = USDC, _builder_fee_e8(order, ntl_e8)
         if market.is_spot:
             start, kind, profit, fee_token, fee_wei = self._settle_spot(order, lots, ntl_e8, rate_e8)
-            fee, closed = text(fee_wei, fee_token.wei_decimals), text(profit, 8)
+            account.balance(market.quote.index).total_wei -= builder_wei
+            fee, closed = text(fee_wei + builder_wei, fee_token.wei_decimals), text(profit, 8)
         else:
             is_free = is_liquidated or order.tif == "LiquidationMarket"
             fee_wei = 0 if is_free else perp_fee_e8(ntl_e8, rate_e8)
+            builder_wei *= not is_free
             position = account.position(book)
             before = position.lots
-            profit = account.settle(position, order.is_buy, px_e8, lots, fee_wei)
+            profit = account.settle(position, order.is_buy, px_e8, lots, fee_wei + builder_wei)
             start, kind = market.sz_text(before), _direction(before, position.lots, order.is_buy)
             if is_liquidated and note is not None:
                 kind = f"Liquidated {'Cross' if note[1] else 'Isolated'} {'Long' if before > 0 else 'Short'}"
-            fee, closed = text(fee_wei, 8), text(half_even(profit, 100), 6)
-        account.pay_fee(fee_token.name, fee_wei)
+            fee, closed = text(fee_wei + builder_wei, 8), text(half_even(profit, 100), 6)
+        account.pay_fee(fee_token.name, fee_wei + builder_wei)
+        if order.builder is not None and builder_wei:
+            if market.is_spot:
+                order.builder[0].balance(market.quote.index).total_wei += builder_wei
+            else:
+                order.builder[0].cash_e8 += builder_wei
         self.fees_wei[fee_token.name] += fee_wei
         if account.is_house:
             return
@@ -336,6 +346,8 @@ class Execution:
             row["cloid"] = order.cloid
         row["feeToken"] = fee_token.name
         row["twapId"] = None
+        if builder_wei:
+            row["builderFee"] = text(builder_wei, 8)
         if note is not None:
             row["liquidation"] = note[2]
         account.fills.append(row)
@@ -450,6 +462,13 @@ def _named(kind: str, entry: dict[str, Any], order: Order) -> dict[str, Any]:
     if order.cloid is not None:
         entry["cloid"] = order.cloid
     return {kind: entry}
+
+
+def _builder_fee_e8(order: Order, ntl_e8: int) -> int:
+    """Tenths of a basis point of the value, truncated to 6 decimals; none on spot buys, whose fee is in the base token."""
+    if order.builder is None or (order.market.is_spot and order.is_buy):
+        return 0
+    return ntl_e8 * order.builder[1] // 100_000 // 100 * 100
 
 
 def _tid(buyer: Order, seller: Order) -> int:

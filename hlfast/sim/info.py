@@ -1,10 +1,10 @@
-"""The `/info` queries of the local exchange (layer 5): one function a query, one table with its parameters.
+"""The `/info` queries of the local exchange (layer 5): one function a query.
 
     Info(exchange).answer({"type": "l2Book", "coin": "BTC"})
 
 An unknown type or a parameter of the wrong shape raises `Malformed` (HTTP 422, plain text); `BadQuery` is HTTP 500 with
-body `null`. An unknown user reads as an empty account, an unknown coin's book as null. To add a query: a method and a
-line in QUERIES.
+body `null`. An unknown user reads as an empty account, an unknown coin's book as null. To add a
+query: a method and a line in ANSWERS; its parameters are those of its entry in the venue's table.
 """
 
 from __future__ import annotations
@@ -13,24 +13,15 @@ from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from hlfast.sim import rows
+from hlfast.sim import rows, vaults
 from hlfast.sim.account import Account
 from hlfast.sim.fees import DAY_MS, REBATES, TIERS
 from hlfast.sim.markets import MAX_MARKET_NTL_E8, Market
 from hlfast.sim.matching import Book
 from hlfast.sim.numbers import text
-from hlfast.sim.shapes import (
-    Kind,
-    Malformed,
-    address,
-    boolean,
-    cloid,
-    either,
-    nullable,
-    string,
-    struct,
-    uint,
-)
+from hlfast.sim.readers import reader
+from hlfast.sim.shapes import Malformed
+from hlfast.venues.hyperliquid.endpoints import QUERIES
 
 if TYPE_CHECKING:
     from hlfast.sim.exchange import Exchange
@@ -52,11 +43,14 @@ class Info:
     def answer(self, body: Any) -> Any:
         """The bare JSON value for one query. Raises `Malformed` or `BadQuery`."""
         kind = body.get("type") if type(body) is dict else None
-        query = QUERIES.get(kind) if type(kind) is str else None
-        if query is None:
+        function = ANSWERS.get(kind) if type(kind) is str else None
+        if type(kind) is not str or function is None:
             raise Malformed(f"unknown info type {kind!r}")
-        function, shape = query
-        return function(self, shape(body))
+        wrapped = QUERIES[kind].wrapped
+        query = _SHAPES[kind](body.get(wrapped) if wrapped else body)
+        if query.get("dex"):
+            raise BadQuery(f"no dex {query['dex']!r}: only the main one exists here")
+        return function(self, query)
 
     def _account(self, query: dict[str, Any]) -> Account | None:
         return self.exchange.accounts.get(query["user"])
@@ -128,7 +122,7 @@ class Info:
         return {"time": self.exchange.time_ms, "specialStatuses": "Post-only orders only" if is_post_only else None}
 
     def nothing(self, query: dict[str, Any]) -> Any:
-        """What does not happen here (TWAPs, vaults, caps): an empty list, truthfully."""
+        """What does not happen here (TWAPs, staking, caps, outcomes): an empty list, truthfully."""
         return []
 
     # -- accounts --------------------------------------------------------------------------------------------------
@@ -182,6 +176,8 @@ class Info:
         account = self._account(query)
         if account is None:
             return {"role": "missing"}
+        if account.leader is not None:
+            return {"role": "vault"}
         if account.master is not None:
             return {"role": "subAccount", "data": {"master": account.master.address}}
         return {"role": "user"}
@@ -253,7 +249,7 @@ class Info:
         now_ms = self.exchange.time_ms
         return [
             {
-                "name": f"sub-{index}",
+                "name": account.name or f"sub-{index}",
                 "subAccountUser": account.address,
                 "master": query["user"],
                 "clearinghouseState": rows.clearinghouse_state(account, now_ms),
@@ -266,7 +262,112 @@ class Info:
         return "disabled"
 
     def max_builder_fee(self, query: dict[str, Any]) -> Any:
-        return 0
+        account = self._account(query)
+        return account.builders.get(query["builder"], 0) if account else 0
+
+    def approved_builders(self, query: dict[str, Any]) -> Any:
+        account = self._account(query)
+        return list(account.builders) if account else []
+
+    def sub_accounts_2(self, query: dict[str, Any]) -> Any:
+        rows_ = self.sub_accounts(query)
+        return rows_ and [
+            {
+                **{name: value for name, value in row.items() if name != "clearinghouseState"},
+                "dexToClearinghouseState": [["", row["clearinghouseState"]]],
+            }
+            for row in rows_
+        ]
+
+    def multi_sig_signers(self, query: dict[str, Any]) -> Any:
+        return None
+
+    def dex_abstraction(self, query: dict[str, Any]) -> Any:
+        return False
+
+    def delegator_summary(self, query: dict[str, Any]) -> Any:
+        return {"delegated": "0.0", "undelegated": "0.0", "totalPendingWithdrawal": "0.0", "nPendingWithdrawals": 0}
+
+    def user_vault_equities(self, query: dict[str, Any]) -> Any:
+        return [
+            {"vaultAddress": address, "equity": text(vault.equity_e8(query["user"]), 8), "lockedUntilTimestamp": 0}
+            for address, vault in self.exchange.vaults.items()
+            if query["user"] in vault.shares
+        ]
+
+    def leading_vaults(self, query: dict[str, Any]) -> Any:
+        return [
+            {"address": address, "name": vault.name}
+            for address, vault in self.exchange.vaults.items()
+            if vault.leader.address == query["user"]
+        ]
+
+    def vault_details(self, query: dict[str, Any]) -> Any:
+        return vaults.details(self.exchange, query)
+
+    def referral(self, query: dict[str, Any]) -> Any:
+        account = self._account(query) or Account(query["user"])
+        by = account.referred_by
+        code = next((code for code, owner in self.exchange.referrers.items() if owner is account), None)
+        ready = {"stage": "ready", "data": {"code": code, "referralStates": []}}
+        return {
+            "referredBy": None if by is None else {"referrer": by[0], "code": by[1]},
+            "cumVlm": text(account.volume_e8, 8),
+            "unclaimedRewards": "0.0",
+            "claimedRewards": "0.0",
+            "builderRewards": "0.0",
+            "tokenToState": [],
+            "referrerState": {"stage": "needToCreateCode"} if code is None else ready,
+            "rewardHistory": [],
+        }
+
+    def pre_transfer_check(self, query: dict[str, Any]) -> Any:
+        account = self._account(query)
+        exists = account is not None
+        sent = exists and any(account.nonces.values()) if account else False
+        return {"fee": "0.0", "isSanctioned": False, "userExists": exists, "userHasSentTx": sent}
+
+    def token_details(self, query: dict[str, Any]) -> Any:
+        tokens = self.exchange.universe.tokens.values()
+        token = next((each for each in tokens if each.token_id == query["tokenId"]), None)
+        if token is None:
+            raise BadQuery(f"no token {query['tokenId']!r}")
+        books = self.exchange.execution.books.values()
+        book = next((each for each in books if each.market.is_spot and each.market.base is token), None)
+        mid_e8 = None if book is None else book.mid_e8
+        mark = "1.0" if book is None else book.market.px_text(book.mark_e8)
+        supply = text(
+            sum(a.spot[token.index].total_wei for a in self.exchange.accounts.values() if token.index in a.spot),
+            token.wei_decimals,
+        )
+        return {
+            "name": token.name,
+            "maxSupply": supply,
+            "totalSupply": supply,
+            "circulatingSupply": supply,
+            "szDecimals": token.sz_decimals,
+            "weiDecimals": token.wei_decimals,
+            "midPx": mark if book is None or mid_e8 is None else book.market.px_text(mid_e8),
+            "markPx": mark,
+            "prevDayPx": mark,
+            "genesis": None,
+            "deployer": None,
+            "deployGas": None,
+            "deployTime": None,
+            "seededUsdc": "0.0",
+            "nonCirculatingUserBalances": [],
+            "futureEmissions": "0.0",
+        }
+
+    def perp_dex_limits(self, query: dict[str, Any]) -> Any:
+        return None
+
+    def perp_dex_status(self, query: dict[str, Any]) -> Any:
+        accounts = self.exchange.accounts.values()
+        return {"totalNetDeposit": text(sum(a.raw_usd_e8 for a in accounts if not a.is_house), 8)}
+
+    def outcome_meta(self, query: dict[str, Any]) -> Any:
+        return {"outcomes": [], "questions": []}
 
 
 def book_rounding(query: dict[str, Any]) -> tuple[int | None, int]:
@@ -298,75 +399,65 @@ def _date(day: int) -> str:
     return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
 
 
-def _main_dex(value: Any) -> str:
-    """Only the main dex exists here."""
-    if string(value):
-        raise BadQuery(f"no dex {value!r}")
-    return ""
-
-
-def _query(*fields: tuple[str, Kind]) -> Kind:
-    return struct(("type", string), *fields)
-
-
-def _strict_flag(name: str, *fields: tuple[str, Kind]) -> Kind:
-    """A query with an optional flag that may be absent but not null."""
-    query = _query(*fields, (name + "?", boolean))
-
-    def read(body: Any) -> Any:
-        if name in body:
-            boolean(body[name])
-        return query(body)
-
-    return read
-
-
-DEX = ("dex?", _main_dex)
-USER = ("user", address)
-COIN = ("coin", string)
-TIMES = (("startTime", uint), ("endTime?", nullable(uint)))
-LOOSE_TIMES = (("startTime?", uint), ("endTime?", uint))
-BOOK = (COIN, ("nSigFigs?", uint), ("mantissa?", uint))
-
-QUERIES: dict[str, tuple[Callable[[Info, dict[str, Any]], Any], Kind]] = {
-    "meta": (Info.meta, _query(DEX)),
-    "allPerpMetas": (Info.all_perp_metas, _query()),
-    "spotMeta": (Info.spot_meta, _query()),
-    "metaAndAssetCtxs": (Info.meta_and_contexts, _query(DEX)),
-    "spotMetaAndAssetCtxs": (Info.spot_meta_and_contexts, _query()),
-    "perpDexs": (Info.perp_dexs, _query()),
-    "marginTable": (Info.margin_table, _query(("id", uint), DEX)),
-    "maxMarketOrderNtls": (Info.max_market_order_ntls, _query()),
-    "allMids": (Info.all_mids, _query(DEX)),
-    "l2Book": (Info.l2_book, _query(*BOOK)),
-    "recentTrades": (Info.recent_trades, _query(COIN)),
-    "fundingHistory": (Info.funding_history, _query(COIN, *TIMES)),
-    "predictedFundings": (Info.predicted_fundings, _query()),
-    "activeAssetData": (Info.active_asset_data, _query(USER, COIN)),
-    "exchangeStatus": (Info.exchange_status, _query()),
-    "perpsAtOpenInterestCap": (Info.nothing, _query(DEX)),
-    "clearinghouseState": (Info.clearinghouse_state, _query(USER, DEX)),
-    "spotClearinghouseState": (Info.spot_clearinghouse_state, _query(USER)),
-    "openOrders": (Info.open_orders, _query(USER, DEX)),
-    "frontendOpenOrders": (Info.frontend_open_orders, _query(USER, DEX)),
-    "orderStatus": (Info.order_status, _query(USER, ("oid", either(uint, cloid)))),
-    "historicalOrders": (Info.historical_orders, _query(USER)),
-    "userFills": (Info.user_fills, _strict_flag("aggregateByTime", USER)),
-    "userFillsByTime": (
-        Info.user_fills_by_time,
-        _strict_flag("aggregateByTime", USER, *TIMES, ("reversed?", boolean)),
-    ),
-    "userNonFundingLedgerUpdates": (Info.ledger_updates, _query(USER, *LOOSE_TIMES)),
-    "userFunding": (Info.user_funding, _query(USER, *LOOSE_TIMES)),
-    "userTwapSliceFills": (Info.nothing, _query(USER)),
-    "twapHistory": (Info.nothing, _query(USER)),
-    "userVaultEquities": (Info.nothing, _query(USER)),
-    "delegations": (Info.nothing, _query(USER)),
-    "userRole": (Info.user_role, _query(USER)),
-    "userRateLimit": (Info.user_rate_limit, _query(USER)),
-    "userFees": (Info.user_fees, _query(USER)),
-    "extraAgents": (Info.extra_agents, _query(USER)),
-    "subAccounts": (Info.sub_accounts, _query(USER)),
-    "userAbstraction": (Info.abstraction, _query(USER)),
-    "maxBuilderFee": (Info.max_builder_fee, _query(USER, ("builder", address))),
+ANSWERS: dict[str, Callable[[Info, dict[str, Any]], Any]] = {
+    "meta": Info.meta,
+    "allPerpMetas": Info.all_perp_metas,
+    "spotMeta": Info.spot_meta,
+    "metaAndAssetCtxs": Info.meta_and_contexts,
+    "spotMetaAndAssetCtxs": Info.spot_meta_and_contexts,
+    "perpDexs": Info.perp_dexs,
+    "marginTable": Info.margin_table,
+    "maxMarketOrderNtls": Info.max_market_order_ntls,
+    "allMids": Info.all_mids,
+    "l2Book": Info.l2_book,
+    "recentTrades": Info.recent_trades,
+    "fundingHistory": Info.funding_history,
+    "predictedFundings": Info.predicted_fundings,
+    "activeAssetData": Info.active_asset_data,
+    "exchangeStatus": Info.exchange_status,
+    "perpsAtOpenInterestCap": Info.nothing,
+    "clearinghouseState": Info.clearinghouse_state,
+    "spotClearinghouseState": Info.spot_clearinghouse_state,
+    "openOrders": Info.open_orders,
+    "frontendOpenOrders": Info.frontend_open_orders,
+    "orderStatus": Info.order_status,
+    "historicalOrders": Info.historical_orders,
+    "userFills": Info.user_fills,
+    "userFillsByTime": Info.user_fills_by_time,
+    "userNonFundingLedgerUpdates": Info.ledger_updates,
+    "userFunding": Info.user_funding,
+    "userTwapSliceFills": Info.nothing,
+    "twapHistory": Info.nothing,
+    "userVaultEquities": Info.user_vault_equities,
+    "delegations": Info.nothing,
+    "userRole": Info.user_role,
+    "userRateLimit": Info.user_rate_limit,
+    "userFees": Info.user_fees,
+    "extraAgents": Info.extra_agents,
+    "subAccounts": Info.sub_accounts,
+    "userAbstraction": Info.abstraction,
+    "maxBuilderFee": Info.max_builder_fee,
+    "approvedBuilders": Info.approved_builders,
+    "subAccounts2": Info.sub_accounts_2,
+    "userToMultiSigSigners": Info.multi_sig_signers,
+    "userDexAbstraction": Info.dex_abstraction,
+    "userTwapSliceFillsByTime": Info.nothing,
+    "delegatorSummary": Info.delegator_summary,
+    "delegatorHistory": Info.nothing,
+    "delegatorRewards": Info.nothing,
+    "leadingVaults": Info.leading_vaults,
+    "vaultDetails": Info.vault_details,
+    "vaultSummaries": Info.nothing,
+    "referral": Info.referral,
+    "preTransferCheck": Info.pre_transfer_check,
+    "tokenDetails": Info.token_details,
+    "perpDexLimits": Info.perp_dex_limits,
+    "perpDexStatus": Info.perp_dex_status,
+    "outcomeMeta": Info.outcome_meta,
+    "outcomeTemplates": Info.nothing,
+    "perpCategories": Info.nothing,
+    "perpConciseAnnotations": Info.nothing,
 }
+"""What is answered here; what a query may hold stands in its entry of the venue's table."""
+
+_SHAPES = {name: reader(QUERIES[name].body) for name in ANSWERS}

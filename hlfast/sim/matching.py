@@ -46,6 +46,7 @@ class Order:
 
     __slots__ = (
         "account",
+        "builder",
         "cloid",
         "family",
         "filled_lots",
@@ -82,6 +83,7 @@ class Order:
         trigger: Trigger | None = None,
     ) -> None:
         self.account = account
+        self.builder: tuple[Account, int] | None = None
         self.market = market
         self.oid = oid
         self.is_buy = is_buy

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from hlfast.sim.actions import HANDLERS
 from hlfast.sim.explain import describe, verdict
 from hlfast.sim.faults import ANSWER, REQUEST, Faults, Message
 from hlfast.sim.info import BadQuery, Info
@@ -223,7 +224,10 @@ class Requests:
             call.refuse(500, "null")
 
     def _action(self, call: Call, body: Any) -> None:
-        signed = call.signed = verify(body)
+        signed = verify(body)
+        if signed.kind not in HANDLERS:
+            raise Malformed(f"unknown action type {signed.kind!r}")
+        call.signed = signed
         call.body = body
         if self.faults.armed or self.log is not None or self.hub.record is not None:
             call.user = self._acting(signed)

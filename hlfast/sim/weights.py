@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from hlfast.errors import ConfigError
 from hlfast.sim.actions import items
 from hlfast.sim.pace import Pace
+from hlfast.venues.hyperliquid.endpoints import QUERIES
 
 MINUTE_MS = 60_000
 
@@ -54,40 +55,15 @@ def caps(limits: LimitsOption) -> Caps:
     return Caps(*(max(1, int(getattr(real, each.name) * factor)) for each in fields(Caps)))
 
 
-LIGHT_QUERIES = frozenset(
-    ("l2Book", "allMids", "clearinghouseState", "orderStatus", "spotClearinghouseState", "exchangeStatus")
-)
-PER_20_ROWS = frozenset(
-    [
-        "recentTrades",
-        "historicalOrders",
-        "userFills",
-        "userFillsByTime",
-        "fundingHistory",
-        "userFunding",
-        "userNonFundingLedgerUpdates",
-        "twapHistory",
-        "userTwapSliceFills",
-        "userTwapSliceFillsByTime",
-        "delegatorHistory",
-        "delegatorRewards",
-    ]
-)
-PER_60_ROWS = frozenset(("candleSnapshot",))
-
-
 def weight_of_action(action: dict[str, Any]) -> int:
     return 1 + items(action) // 40
 
 
 def weight_of_query(kind: str, answer: Any) -> int:
     """Of one info request with this answer."""
-    if kind in LIGHT_QUERIES:
-        return 2
-    if kind == "userRole":
-        return 60
+    entry = QUERIES.get(kind)
     rows = len(answer) if isinstance(answer, list) else 0
-    return 20 + (rows // 20 if kind in PER_20_ROWS else rows // 60 if kind in PER_60_ROWS else 0)
+    return 20 if entry is None else entry.weight + (rows // entry.per_rows if entry.per_rows else 0)
 
 
 class Spent:

@@ -345,7 +345,7 @@ async def test_other_actions_are_answered_or_refused_by_name(trader):
         await hl.actions.update_leverage("BTC", 1000)
     assert refused.value.code == "leverage" and refused.value.remedy
     with pytest.raises(ConfigError, match="does not sign 'usdClassTransfer'"):
-        await hl.actions.send({"type": "usdClassTransfer"})
+        await hl.actions.send({"type": "usdClassTransfer", "amount": "1", "toPerp": True})
     assert (await hl.actions.noop())["type"] == "default"
 
 

@@ -15,8 +15,9 @@ from hlfast.core import events as ev
 from hlfast.errors import ConfigError, OrderDenied
 from hlfast.sim import FUNDED_ACCOUNTS
 from hlfast.types import OrderParams, OrderState, TradeType
+from hlfast.venues.hyperliquid.info import FILLS_PAGE, Info
 from hlfast.venues.hyperliquid.nonce import NonceManager, nonce_manager_for
-from hlfast.venues.hyperliquid.recovery import PAGE, Recovery
+from hlfast.venues.hyperliquid.recovery import Recovery
 from hlfast.venues.hyperliquid.sign import Signer
 from hlfast.venues.hyperliquid.signer_lock import AHEAD_MS, SignerLock
 
@@ -229,15 +230,15 @@ async def test_orders_of_others_are_treated_as_the_setting_says(trader, exchange
     assert codes.count("foreign_order") == (1 if policy == "report" else 0)
 
 
-class Fills:
+class Fills(Info):
     """An info service with its own fills, that pages as the venue does."""
 
     def __init__(self, rows):
         self.rows, self.asked = rows, 0
 
-    async def user_fills_by_time(self, user, start_ms, end_ms=None):
+    async def user_fills_by_time(self, user, start_time, end_time=None):
         self.asked += 1
-        return [row for row in self.rows if row["time"] >= start_ms][:PAGE]
+        return [row for row in self.rows if row["time"] >= start_time][:FILLS_PAGE]
 
 
 class Owner:
@@ -260,11 +261,11 @@ async def test_the_fills_pager_is_exact_across_page_edges(per_ms):
 
 
 async def test_more_fills_in_one_millisecond_than_a_page_holds_are_said():
-    rows = [{"coin": "BTC", "tid": n, "oid": n, "time": 1000} for n in range(PAGE + 5)]
+    rows = [{"coin": "BTC", "tid": n, "oid": n, "time": 1000} for n in range(FILLS_PAGE + 5)]
     rows.append({"coin": "BTC", "tid": 1, "oid": 1, "time": 1001})
     owner = Owner(rows)
     seen = [row async for page in Recovery(owner).fill_pages(1000) for row in page]
-    assert len(seen) == PAGE + 1 and seen[-1]["time"] == 1001 and owner.told == ["fills_unreachable"]
+    assert len(seen) == FILLS_PAGE + 1 and seen[-1]["time"] == 1001 and owner.told == ["fills_unreachable"]
 
 
 def test_a_second_process_with_the_same_signer_is_refused(tmp_path):

@@ -14,7 +14,7 @@ import pytest
 from coincurve import PrivateKey
 
 from hlfast.sim import Caps
-from hlfast.sim.info import QUERIES
+from hlfast.sim.info import ANSWERS
 from hlfast.sim.pace import VIRTUAL_START_MS
 from hlfast.sim.shapes import Malformed
 from hlfast.sim.streams import FEEDS
@@ -222,7 +222,7 @@ async def test_seeded_nonsense_never_breaks_the_exchange(open_floor: Any, caplog
             body = signed(action, nonce if dice.random() < 0.95 else dice.choice(ODD), dice)
             pipe.send({"method": "post", "id": number, "request": {"type": "action", "payload": body}})
         elif kind < 8:
-            query = {"type": dice.choice(list(QUERIES)), "user": ALICE.address, "coin": "ETH", "startTime": 0, "oid": 1}
+            query = {"type": dice.choice(list(ANSWERS)), "user": ALICE.address, "coin": "ETH", "startTime": 0, "oid": 1}
             query |= {"nSigFigs": dice.choice((None, 5, 2)), "endTime": dice.choice((None, 5))}
             request = {"type": "info", "payload": mutated(query, dice, 0.1)}
             pipe.send({"method": "post", "id": number, "request": request})

@@ -52,6 +52,7 @@ from hlfast.types import (
     Trigger,
     VenueMode,
 )
+from hlfast.venues.hyperliquid.action_sender import ActionSender
 from hlfast.venues.hyperliquid.actions import Actions
 from hlfast.venues.hyperliquid.info import Info
 from hlfast.venues.hyperliquid.keys import load_key
@@ -118,7 +119,6 @@ class HyperliquidConnector(ConnectorBase):
         self.bus = EventBus()
         self.tracker = ClientOrderTracker(self.bus, hold_ms=self.settings.hold_ms)
         self.info = Info(self._ask)
-        self.actions = Actions(lambda action: self.entry.act(action), lambda coin: self.resolve(coin).asset)
         enforced = self.settings.enforce_budgets
         self.limits = Limits(enforced=not self.network.is_loopback if enforced is None else enforced)
         self.metadata: Metadata | None = None
@@ -171,6 +171,12 @@ class HyperliquidConnector(ConnectorBase):
             resolve=self.resolve,
             book_of=self.market.book_or_none,
             positions=self.position_book,
+        )
+        self.actions = Actions(
+            ActionSender(self.entry, self.signer, self.limits).send,
+            self._asset_of,
+            self.signer.address,
+            self.network.is_mainnet,
         )
         self.venue = VenueWatch(lambda: self._ask({"type": "exchangeStatus"}), self._on_venue_mode, self.spawn)
         self.entry.on_post_only = self.venue.note_post_only
@@ -473,6 +479,9 @@ class HyperliquidConnector(ConnectorBase):
 
     def resolve(self, coin: str) -> TradingRule:
         return self._meta().resolve(coin)
+
+    def _asset_of(self, market: str | int) -> int:
+        return int(self._meta().resolve(market).asset)
 
     def rule_for(self, coin: str) -> TradingRule | None:
         return self.metadata.rules.get(coin) if self.metadata else None

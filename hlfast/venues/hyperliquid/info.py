@@ -1,82 +1,118 @@
-"""Queries to the venue (layer 3, cold): `await connector.info.<name>(...)`.
+"""Queries to the venue (layer 3, cold): `await connector.info.<name>(...)`, one method for each of `endpoints.QUERIES`.
 
-A query goes over the account's WebSocket as a `post` where that is up, else over HTTP; both weigh the same. Prices and
-sizes stay the venue's text. `request(type, **params)` sends any query that has no method of its own.
+    book = await hl.info.l2_book("BTC")
+    async for page in hl.info.user_fills_pages(hl.account, since_ms): ...
+
+A query goes over the account's WebSocket as a `post` where that is up, else over HTTP; both weigh the same. The answer is
+the venue's JSON as orjson reads it, named by a TypedDict: prices and sizes stay text, and what the type does not name is
+there too. A wrong argument raises `ConfigError` before anything is sent. `request(type, **params)` sends any query that
+has no method of its own. The `..._pages` read on where an answer has a limit, without a gap or a repeat.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from typing import Any
 
+from hlfast.venues.hyperliquid.endpoints.account_answers import LedgerRow, UserFill
+from hlfast.venues.hyperliquid.endpoints.answers import FundingRate
+from hlfast.venues.hyperliquid.endpoints.queries_account import AccountQueries
+from hlfast.venues.hyperliquid.endpoints.queries_market import MarketQueries
+from hlfast.venues.hyperliquid.endpoints.table import Query
+
 Ask = Callable[[dict[str, Any]], Awaitable[Any]]
+Unreachable = Callable[[int], object]
+"""Called with the time (ms) at which more rows share a millisecond than an answer holds."""
+
+FILLS_PAGE = 2_000
+ROWS_PAGE = 500
+"""Rows of one answer, at most."""
 
 
-class Info:
+class Info(MarketQueries, AccountQueries):
     """Typed by the venue's own names; see the protocol's sections 5.2 and 5.3 for the answers' shapes."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
+    async def _query(self, entry: Query, fields: dict[str, Any]) -> Any:
+        return await self._ask(entry.payload(fields))
+
     async def request(self, kind: str, **params: Any) -> Any:
         """Any query: `type` = `kind`, and `params` but those that are None."""
         return await self._ask({"type": kind, **{k: v for k, v in params.items() if v is not None}})
 
-    async def meta(self, dex: str | None = None) -> dict[str, Any]:
-        answer: dict[str, Any] = await self.request("meta", dex=dex)
-        return answer
+    # -- what comes in pages ----------------------------------------------------------------------------------------
+    def user_fills_pages(
+        self, user: str, start_time: int, end_time: int | None = None, *, unreachable: Unreachable | None = None
+    ) -> AsyncIterator[list[UserFill]]:
+        """Fills from `start_time` on, oldest first; the venue keeps the newest 10,000."""
 
-    async def spot_meta(self) -> dict[str, Any]:
-        answer: dict[str, Any] = await self.request("spotMeta")
-        return answer
+        async def ask(since_ms: int) -> list[UserFill]:
+            return await self.user_fills_by_time(user, since_ms, end_time)
 
-    async def l2_book(self, coin: str) -> dict[str, Any] | None:
-        """The book of a wire coin, or None if the venue does not know it."""
-        answer: dict[str, Any] | None = await self.request("l2Book", coin=coin)
-        return answer
+        return _pages(ask, start_time, FILLS_PAGE, fill_identity, unreachable)
 
-    async def all_mids(self, dex: str | None = None) -> dict[str, str]:
-        answer: dict[str, str] = await self.request("allMids", dex=dex)
-        return answer
+    def user_funding_pages(
+        self, user: str, start_time: int, end_time: int | None = None
+    ) -> AsyncIterator[list[LedgerRow]]:
+        """Funding payments from `start_time` on, oldest first."""
 
-    async def open_orders(self, user: str, dex: str | None = None) -> list[dict[str, Any]]:
-        answer: list[dict[str, Any]] = await self.request("openOrders", user=user, dex=dex)
-        return answer
+        async def ask(since_ms: int) -> list[LedgerRow]:
+            return await self.user_funding(user, since_ms, end_time)
 
-    async def frontend_open_orders(self, user: str, dex: str | None = None) -> list[dict[str, Any]]:
-        answer: list[dict[str, Any]] = await self.request("frontendOpenOrders", user=user, dex=dex)
-        return answer
+        return _pages(ask, start_time, ROWS_PAGE, _ledger_identity)
 
-    async def order_status(self, user: str, oid: int | str) -> dict[str, Any]:
-        """`oid` is the venue's number or a cloid. An unknown one answers `{"status": "unknownOid"}`."""
-        answer: dict[str, Any] = await self.request("orderStatus", user=user, oid=oid)
-        return answer
+    def ledger_pages(self, user: str, start_time: int, end_time: int | None = None) -> AsyncIterator[list[LedgerRow]]:
+        """Deposits, transfers and the like from `start_time` on, oldest first."""
 
-    async def user_fills(self, user: str) -> list[dict[str, Any]]:
-        """The newest 2000 fills, newest first."""
-        answer: list[dict[str, Any]] = await self.request("userFills", user=user)
-        return answer
+        async def ask(since_ms: int) -> list[LedgerRow]:
+            return await self.user_non_funding_ledger_updates(user, since_ms, end_time)
 
-    async def user_fills_by_time(self, user: str, start_ms: int, end_ms: int | None = None) -> list[dict[str, Any]]:
-        """Fills from `start_ms` (inclusive), oldest first, at most 2000."""
-        answer: list[dict[str, Any]] = await self.request(
-            "userFillsByTime", user=user, startTime=start_ms, endTime=end_ms
-        )
-        return answer
+        return _pages(ask, start_time, ROWS_PAGE, _ledger_identity)
 
-    async def clearinghouse_state(self, user: str, dex: str | None = None) -> dict[str, Any]:
-        answer: dict[str, Any] = await self.request("clearinghouseState", user=user, dex=dex)
-        return answer
+    def funding_history_pages(
+        self, coin: str, start_time: int, end_time: int | None = None
+    ) -> AsyncIterator[list[FundingRate]]:
+        """Hourly rates of a coin from `start_time` on, oldest first."""
 
-    async def spot_clearinghouse_state(self, user: str) -> dict[str, Any]:
-        answer: dict[str, Any] = await self.request("spotClearinghouseState", user=user)
-        return answer
+        async def ask(since_ms: int) -> list[FundingRate]:
+            return await self.funding_history(coin, since_ms, end_time)
 
-    async def user_role(self, user: str) -> dict[str, Any]:
-        """Weighs 60 of the minute's 1200."""
-        answer: dict[str, Any] = await self.request("userRole", user=user)
-        return answer
+        return _pages(ask, start_time, ROWS_PAGE, lambda row: row["time"])
 
-    async def user_rate_limit(self, user: str) -> dict[str, Any]:
-        answer: dict[str, Any] = await self.request("userRateLimit", user=user)
-        return answer
+
+async def _pages(
+    ask: Callable[[int], Awaitable[list[Any]]],
+    since_ms: int,
+    page: int,
+    identity: Callable[[Any], Hashable],
+    unreachable: Unreachable | None = None,
+) -> AsyncIterator[list[Any]]:
+    """Answers of at most `page` rows, whose bounds are inclusive: the next one begins in the last row's millisecond, and
+    what was seen of that is left out by identity."""
+    edge: set[Hashable] = set()
+    while True:
+        rows = await ask(since_ms)
+        fresh = [row for row in rows if identity(row) not in edge]
+        if fresh:
+            yield fresh
+        if len(rows) < page:
+            return
+        last_ms = int(rows[-1]["time"])
+        if last_ms == since_ms and not fresh:
+            # More rows in one millisecond than an answer holds: the rest of it cannot be asked for.
+            if unreachable is not None:
+                unreachable(last_ms)
+            last_ms += 1
+        edge = {identity(row) for row in rows if int(row["time"]) == last_ms}
+        since_ms = last_ms
+
+
+def fill_identity(row: Any) -> tuple[Any, ...]:
+    """A fill's trade id is unique only together with its coin, order and time."""
+    return row["coin"], row["tid"], row["oid"], row["time"]
+
+
+def _ledger_identity(row: Any) -> tuple[Any, ...]:
+    return row["time"], row["hash"], repr(row["delta"])

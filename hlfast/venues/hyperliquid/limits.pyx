@@ -10,37 +10,17 @@ Orders are refused while what is kept for cancels would be touched; cancels are 
 from libc.stdint cimport int64_t
 
 from hlfast.errors import NotReady
+from hlfast.venues.hyperliquid import endpoints
 
 IP_WEIGHT_PER_MINUTE = 1200
 MESSAGES_PER_MINUTE = 2000
 POSTS_IN_FLIGHT = 100
 MAX_ITEMS_PER_ACTION = 200
 
-QUERY_WEIGHT = {
-    "l2Book": 2,
-    "allMids": 2,
-    "clearinghouseState": 2,
-    "orderStatus": 2,
-    "spotClearinghouseState": 2,
-    "exchangeStatus": 2,
-    "userRole": 60,
-}
-"""Every query that is not listed weighs 20."""
+QUERY_WEIGHT = {name: entry.weight for name, entry in endpoints.QUERIES.items()}
+"""A query that has no entry weighs 20."""
 
-PER_ITEM = {
-    "recentTrades": 20,
-    "historicalOrders": 20,
-    "userFills": 20,
-    "userFillsByTime": 20,
-    "fundingHistory": 20,
-    "userFunding": 20,
-    "userNonFundingLedgerUpdates": 20,
-    "twapHistory": 20,
-    "userTwapSliceFills": 20,
-    "delegatorHistory": 20,
-    "delegatorRewards": 20,
-    "candleSnapshot": 60,
-}
+PER_ITEM = {name: entry.per_rows for name, entry in endpoints.QUERIES.items() if entry.per_rows}
 """Queries that weigh one more for each so many rows of their answer."""
 
 

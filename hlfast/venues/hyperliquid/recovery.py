@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -24,22 +24,18 @@ from hlfast import clock
 from hlfast.core import events as ev
 from hlfast.errors import HlfastError, VenueReject
 from hlfast.types import OrderState
+from hlfast.venues.hyperliquid.info import FILLS_PAGE
 from hlfast.venues.hyperliquid.transfers import PERP, flows
 
 if TYPE_CHECKING:
     from hlfast.core.in_flight_order import InFlightOrder
     from hlfast.venues.hyperliquid.connector import HyperliquidConnector
+    from hlfast.venues.hyperliquid.endpoints.account_answers import OrderRow, UserFill
 
 log = logging.getLogger("hlfast")
 
 OVERLAP_MS = 5_000
 """Fills are asked for from this long before the last known one."""
-
-PAGE = 2_000
-"""Rows of one answer to `userFillsByTime`, at most."""
-
-FUNDING_PAGE = 500
-"""Rows of one answer to `userFunding`, at most; the oldest ones."""
 
 LOOK_AGAIN_SECONDS = 1.0
 
@@ -90,7 +86,7 @@ class Recovery:
         if not hl.limits.address_cap:
             budget = await hl.info.user_rate_limit(hl.account)
             hl.limits.set_address(int(budget["nRequestsUsed"]), int(budget["nRequestsCap"]))
-            self.cash_kept_by_venue = await hl.info.request("userAbstraction", user=hl.account) in JOINED_PURSES
+            self.cash_kept_by_venue = await hl.info.user_abstraction(hl.account) in JOINED_PURSES
         await self.read_account()
         await self._read_fills(self._since())
         await self._read_funding()
@@ -111,8 +107,8 @@ class Recovery:
         if len(orders) < MANY:
             return orders
         await self._read_fills(min(order.created_ns for order in orders) // 1_000_000 - OVERLAP_MS)
-        rows = await hl.info.request("historicalOrders", user=hl.account)
-        ends = {row["order"].get("cloid") or row["order"]["oid"]: row for row in reversed(rows)}
+        rows = await hl.info.historical_orders(hl.account)
+        ends: dict[Any, OrderRow] = {row["order"].get("cloid") or row["order"]["oid"]: row for row in reversed(rows)}
         left = []
         for order in orders:
             row = ends.get(order.cloid) or ends.get(order.exchange_order_id)
@@ -194,39 +190,18 @@ class Recovery:
     async def _read_funding(self) -> None:
         """Funding that no stream has told of, page by page; what was read once is not read again."""
         hl = self._hl
-        since = max(self.baseline_ms, self._funding_ms)
-        while True:
-            rows = await hl.info.request("userFunding", user=hl.account, startTime=since)
-            for row in rows:
+        async for page in hl.info.user_funding_pages(hl.account, max(self.baseline_ms, self._funding_ms)):
+            for row in page:
                 hl.book_funding({"time": row["time"], **row["delta"]})
-            if rows:
-                self._funding_ms = max(since, int(rows[-1]["time"]))
-            if len(rows) < FUNDING_PAGE:
-                return
-            # The bound is inclusive, as a page may end between two payments of one millisecond.
-            since = self._funding_ms if self._funding_ms > since else since + 1
+                self._funding_ms = max(self._funding_ms, int(row["time"]))
 
-    async def fill_pages(self, since_ms: int, until_ms: int | None = None) -> AsyncIterator[list[dict[str, Any]]]:
-        """Pages of the account's fills from `since_ms` on, oldest first, without a gap or a repeat.
+    def fill_pages(self, since_ms: int, until_ms: int | None = None) -> AsyncIterator[list[UserFill]]:
+        """Pages of the account's fills from `since_ms` on, oldest first, without a gap or a repeat."""
 
-        An answer has at most 2000 rows and its bounds are inclusive: the next page begins in the last row's millisecond,
-        and what was seen of that is left out by identity.
-        """
-        edge: set[tuple[Any, ...]] = set()
-        while True:
-            rows = await self._hl.info.user_fills_by_time(self._hl.account, since_ms, until_ms)
-            fresh = [row for row in rows if _identity(row) not in edge]
-            if fresh:
-                yield fresh
-            if len(rows) < PAGE:
-                return
-            last_ms = int(rows[-1]["time"])
-            if last_ms == since_ms and not fresh:
-                # More fills in one millisecond than an answer holds: the rest of it cannot be asked for.
-                self._hl.tell("fills_unreachable", f"over {PAGE} fills at {last_ms} ms: some cannot be read back")
-                last_ms += 1
-            edge = {_identity(row) for row in rows if int(row["time"]) == last_ms}
-            since_ms = last_ms
+        def unreachable(at_ms: int) -> None:
+            self._hl.tell("fills_unreachable", f"over {FILLS_PAGE} fills at {at_ms} ms: some cannot be read back")
+
+        return self._hl.info.user_fills_pages(self._hl.account, since_ms, until_ms, unreachable=unreachable)
 
     async def _read_open_orders(self) -> set[Any]:
         """Feed the rows of what rests; returns the cloids and ids of it."""
@@ -337,7 +312,7 @@ class Recovery:
                 f"the venue does not know {order.client_order_id} (cloid {order.cloid}) yet; still asking",
             )
 
-    async def _apply_answer(self, order: InFlightOrder, found: dict[str, Any]) -> None:
+    async def _apply_answer(self, order: InFlightOrder, found: OrderRow) -> None:
         hl = self._hl
         leg = order.exchange_order_id
         refused = ""
@@ -487,7 +462,7 @@ class Recovery:
     async def _read_transfers(self) -> None:
         """Money that came or went without a fill, booked once."""
         hl = self._hl
-        rows = await hl.info.request("userNonFundingLedgerUpdates", user=hl.account, startTime=self.baseline_ms)
+        rows = [row async for page in hl.info.ledger_pages(hl.account, self.baseline_ms) for row in page]
         for row in rows:
             key = int(row["time"]), str(row["hash"]), repr(row["delta"])
             if key in self._transfers_seen or key[0] <= self.baseline_ms:
@@ -520,10 +495,6 @@ class Recovery:
                 self._hl.feed_account(orjson.dumps({"channel": "orderUpdates", "data": rows}))
 
 
-def _identity(row: dict[str, Any]) -> tuple[Any, ...]:
-    return row["coin"], row["tid"], row["oid"], row["time"]
-
-
 def _positions(perp: dict[str, Any]) -> list[tuple[str, Decimal, Decimal]]:
     """(coin, signed size, entry price) of each open position of an account state."""
     return [
@@ -533,7 +504,7 @@ def _positions(perp: dict[str, Any]) -> list[tuple[str, Decimal, Decimal]]:
     ]
 
 
-def _as_row(order: dict[str, Any], status: str, time_ms: int) -> dict[str, Any]:
+def _as_row(order: Mapping[str, Any], status: str, time_ms: int) -> dict[str, Any]:
     row = {k: order[k] for k in ("coin", "side", "limitPx", "sz", "oid", "timestamp", "origSz")}
     if order.get("cloid"):
         row["cloid"] = order["cloid"]

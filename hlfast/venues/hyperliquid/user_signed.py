@@ -9,79 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 from hlfast.errors import ConfigError
-
-_CHAIN = ("hyperliquidChain", "string")
+from hlfast.venues.hyperliquid.endpoints import ACTIONS
 
 USER_SIGNED: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
-    "usdSend": ("UsdSend", (_CHAIN, ("destination", "string"), ("amount", "string"), ("time", "uint64"))),
-    "spotSend": (
-        "SpotSend",
-        (_CHAIN, ("destination", "string"), ("token", "string"), ("amount", "string"), ("time", "uint64")),
-    ),
-    "withdraw3": ("Withdraw", (_CHAIN, ("destination", "string"), ("amount", "string"), ("time", "uint64"))),
-    "usdClassTransfer": ("UsdClassTransfer", (_CHAIN, ("amount", "string"), ("toPerp", "bool"), ("nonce", "uint64"))),
-    "sendAsset": (
-        "SendAsset",
-        (
-            _CHAIN,
-            ("destination", "string"),
-            ("sourceDex", "string"),
-            ("destinationDex", "string"),
-            ("token", "string"),
-            ("amount", "string"),
-            ("fromSubAccount", "string"),
-            ("nonce", "uint64"),
-        ),
-    ),
-    "sendToEvmWithData": (
-        "SendToEvmWithData",
-        (
-            _CHAIN,
-            ("token", "string"),
-            ("amount", "string"),
-            ("sourceDex", "string"),
-            ("destinationRecipient", "string"),
-            ("addressEncoding", "string"),
-            ("destinationChainId", "uint32"),
-            ("gasLimit", "uint64"),
-            ("data", "bytes"),
-            ("nonce", "uint64"),
-        ),
-    ),
-    "approveAgent": (
-        "ApproveAgent",
-        (_CHAIN, ("agentAddress", "address"), ("agentName", "string"), ("nonce", "uint64")),
-    ),
-    "approveBuilderFee": (
-        "ApproveBuilderFee",
-        (_CHAIN, ("maxFeeRate", "string"), ("builder", "address"), ("nonce", "uint64")),
-    ),
-    "tokenDelegate": (
-        "TokenDelegate",
-        (_CHAIN, ("validator", "address"), ("wei", "uint64"), ("isUndelegate", "bool"), ("nonce", "uint64")),
-    ),
-    "cDeposit": ("CDeposit", (_CHAIN, ("wei", "uint64"), ("nonce", "uint64"))),
-    "cWithdraw": ("CWithdraw", (_CHAIN, ("wei", "uint64"), ("nonce", "uint64"))),
-    "userDexAbstraction": (
-        "UserDexAbstraction",
-        (_CHAIN, ("user", "address"), ("enabled", "bool"), ("nonce", "uint64")),
-    ),
-    "userSetAbstraction": (
-        "UserSetAbstraction",
-        (_CHAIN, ("user", "address"), ("abstraction", "string"), ("nonce", "uint64")),
-    ),
-    "userPortfolioMargin": (
-        "UserPortfolioMargin",
-        (_CHAIN, ("user", "address"), ("enabled", "bool"), ("nonce", "uint64")),
-    ),
-    "convertToMultiSigUser": ("ConvertToMultiSigUser", (_CHAIN, ("signers", "string"), ("nonce", "uint64"))),
-    "linkStakingUser": ("LinkStakingUser", (_CHAIN, ("user", "address"), ("isFinalize", "bool"), ("nonce", "uint64"))),
-    "stakingLinkDisableTradingUser": (
-        "StakingLinkDisableTradingUser",
-        (_CHAIN, ("tradingUser", "address"), ("nonce", "uint64")),
-    ),
+    name: (entry.primary, entry.typed_fields) for name, entry in ACTIONS.items() if entry.primary
 }
 """Action type → (primary type without its prefix, hashed fields in order)."""
+
+USER_SIGNED["multiSig"] = (
+    "SendMultiSig",
+    (("hyperliquidChain", "string"), ("multiSigActionHash", "bytes32"), ("nonce", "uint64")),
+)  # what its leader signs: the hash stands for the whole action
+
+MULTI_SIG_FIELDS = (("payloadMultiSigUser", "address"), ("outerSigner", "address"))
+"""Of an action that a multi-sig user's member signs: they follow `hyperliquidChain`."""
 
 DEFAULT_CHAIN_ID = "0x66eee"
 _DOMAIN_FIELDS = [
@@ -115,6 +56,8 @@ def typed_data(action: dict[str, Any], is_mainnet: bool) -> dict[str, Any]:
     if kind == "approveAgent":
         full.setdefault("agentName", "")
         full["agentName"] = full["agentName"] or ""
+    if MULTI_SIG_FIELDS[0][0] in full:
+        fields = (fields[0], *MULTI_SIG_FIELDS, *fields[1:])
     missing = [name for name, _ in fields if name not in full]
     if missing:
         raise ConfigError(

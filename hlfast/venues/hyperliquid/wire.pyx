@@ -2,8 +2,8 @@
 
 The venue hashes what it packs from the parsed action in its own field order, so the order of keys decides whether a
 signature is right. Orders and cancels are written straight into two buffers, msgpack and JSON side by side, from
-integers (protocol, section 2.9). `FIELD_ORDER` is the order for every other action that a trading connector sends; an
-action with its keys in another order is put right, one of a type that is not in the table keeps the order it was given.
+integers (protocol, section 2.9). Every other action is ordered by its entry in the table of endpoints; an action with its
+keys in another order is put right, one of a type that is not in the table keeps the order it was given.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -17,93 +17,78 @@ cdef extern from "Python.h":
 import msgpack
 
 from hlfast.errors import ConfigError
+from hlfast.venues.hyperliquid import endpoints
+from hlfast.venues.hyperliquid.endpoints import kinds
 
-_ORDER = ("a", "b", "p", "s", "r", "t", "c")
+FIELD_ORDER = {name: entry.struct.names for name, entry in endpoints.ACTIONS.items()}
+"""The order in which each action's fields are hashed, from the table of endpoints."""
 
-FIELD_ORDER = {
-    "order": ("type", "orders", "grouping", "builder"),
-    "cancel": ("type", "cancels", "f"),
-    "cancelByCloid": ("type", "cancels", "f"),
-    "modify": ("type", "oid", "order", "a"),
-    "batchModify": ("type", "modifies", "a"),
-    "scheduleCancel": ("type", "time"),
-    "twapOrder": ("type", "twap", "details"),
-    "twapCancel": ("type", "a", "t"),
-    "noop": ("type",),
-    "reserveRequestWeight": ("type", "weight", "destination"),
-    "updateLeverage": ("type", "asset", "isCross", "leverage"),
-    "updateIsolatedMargin": ("type", "asset", "isBuy", "ntli"),
-    "topUpIsolatedOnlyMargin": ("type", "asset", "leverage"),
-    "createSubAccount": ("type", "name"),
-    "subAccountModify": ("type", "subAccountUser", "name"),
-    "subAccountTransfer": ("type", "subAccountUser", "isDeposit", "usd"),
-    "subAccountSpotTransfer": ("type", "subAccountUser", "isDeposit", "token", "amount"),
-    "vaultTransfer": ("type", "vaultAddress", "isDeposit", "usd"),
-}
-
-_INNER = {
-    ("order", "orders"): _ORDER,
-    ("order", "builder"): ("b", "f"),
-    ("cancel", "cancels"): ("a", "o"),
-    ("cancelByCloid", "cancels"): ("asset", "cloid"),
-    ("modify", "order"): _ORDER,
-    ("batchModify", "modifies"): ("oid", "order"),
-    ("twapOrder", "twap"): ("a", "b", "s", "r", "m", "t"),
-    ("twapOrder", "details"): ("t", "s"),
-    "t": ("limit", "trigger"),
-    "limit": ("tif",),
-    "trigger": ("isMarket", "triggerPx", "tpsl"),
-}
+cdef enum:
+    S_STRUCT = 1
+    S_LIST = 2
+    S_ROW = 3
 
 
-cdef dict _sorted(dict given, tuple order):
-    """`given` with its keys in `order`; keys that the order does not name follow as given."""
-    out = {key: given[key] for key in order if key in given}
-    if len(out) != len(given):
-        for key, value in given.items():
-            if key not in out:
-                out[key] = value
-    return out
+def _shape(kind):
+    """How the objects inside a value of this kind are ordered; None where there are none."""
+    if isinstance(kind, kinds.Struct):
+        inner = {field.name: shape for field in kind.fields if (shape := _shape(field.kind)) is not None}
+        return S_STRUCT, kind.names, inner
+    if isinstance(kind, kinds.List):
+        inner = _shape(kind.kind)
+        return None if inner is None else (S_LIST, inner, None)
+    if isinstance(kind, kinds.Row):
+        rows = [_shape(each) for each in kind.kinds]
+        return (S_ROW, rows, None) if any(each is not None for each in rows) else None
+    if isinstance(kind, kinds.Null):
+        return _shape(kind.kind)
+    if isinstance(kind, kinds.Either):
+        return next((shape for each in kind.kinds if (shape := _shape(each)) is not None), None)
+    return None
 
 
-cdef dict _order_of(dict order):
-    out = _sorted(order, _ORDER)
-    kind = out.get("t")
-    if isinstance(kind, dict):
-        kind = _sorted(kind, _INNER["t"])
-        for name in ("limit", "trigger"):
-            if isinstance(kind.get(name), dict):
-                kind[name] = _sorted(kind[name], _INNER[name])
-        out["t"] = kind
-    return out
+_SHAPES = {name: _shape(entry.struct) for name, entry in endpoints.ACTIONS.items()}
+
+
+cdef object _ordered(object value, tuple shape):
+    """`value` with the keys of its objects in order; keys that the order does not name follow as given."""
+    cdef int what = shape[0]
+    cdef dict given, out, inner
+    if what == S_STRUCT:
+        if not isinstance(value, dict):
+            return value
+        given, inner, out = value, shape[2], {}
+        for key in <tuple>shape[1]:
+            if key in given:
+                below = inner.get(key)
+                out[key] = given[key] if below is None else _ordered(given[key], <tuple>below)
+        if len(out) != len(given):
+            for key, item in given.items():
+                if key not in out:
+                    out[key] = item
+        return out
+    if not isinstance(value, (list, tuple)):
+        return value
+    if what == S_LIST:
+        return [_ordered(item, <tuple>shape[1]) for item in value]
+    return [item if below is None else _ordered(item, <tuple>below) for item, below in zip(value, shape[1])]
 
 
 def canonical(action):
-    """`action` with the keys of every map in the venue's order. The given dict is not changed."""
+    """`action` with the keys of every map in the venue's order. The given dict is not changed.
+
+    Also of a multi-sig user's inner action, alone (`[user, signer, action]`, as it is signed) and inside its outer one.
+    """
+    if isinstance(action, (list, tuple)) and len(action) == 3 and isinstance(action[2], dict):
+        return [action[0], action[1], canonical(action[2])]
     if not isinstance(action, dict):
         return action
-    kind = action.get("type")
-    fields = FIELD_ORDER.get(kind)
-    if fields is None:
+    shape = _SHAPES.get(action.get("type"))
+    if shape is None:
         return action
-    out = _sorted(action, fields)
-    for key, value in out.items():
-        inner = _INNER.get((kind, key))
-        if inner is None:
-            continue
-        if isinstance(value, dict):
-            out[key] = _order_of(value) if inner is _ORDER else _sorted(value, inner)
-        elif isinstance(value, (list, tuple)):
-            rows = []
-            for row in value:
-                if not isinstance(row, dict):
-                    rows.append(row)
-                    continue
-                row = _order_of(row) if inner is _ORDER else _sorted(row, inner)
-                if isinstance(row.get("order"), dict):
-                    row["order"] = _order_of(row["order"])
-                rows.append(row)
-            out[key] = rows
+    out = _ordered(action, shape)
+    if out["type"] == "multiSig" and isinstance(out.get("payload"), dict):
+        out["payload"] = {**out["payload"], "action": canonical(out["payload"].get("action"))}
     return out
 
 
