@@ -20,17 +20,21 @@ from hlfast.config import SIMULATOR_TEST_KEY, RiskLimits
 from hlfast.core.bus import EventBus
 from hlfast.core.checks import PreTradeChecks
 from hlfast.core.events import OrderEvent, PositionUpdate
+from hlfast.core.features import BookFeatures, RollingWindow, TradeFeatures
 from hlfast.core.frame_sink import FrameSink
 from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.core.journal_ring import JournalRing
+from hlfast.core.l4_book import L4Book, QueuePosition
 from hlfast.core.order_book import Bbo, OrderBook
 from hlfast.core.order_ids import ClientOrderIds, Cloids
 from hlfast.core.order_tracker import ClientOrderTracker
 from hlfast.core.position import Position, PositionBook
+from hlfast.core.top_of_book import TopOfBook
 from hlfast.core.trading_rule import TradingRule
 from hlfast.core.updates import OrderUpdate, Trade, TradeUpdate
 from hlfast.net.listener import Listener
 from hlfast.types import OrderParams, OrderState, TradeType
+from hlfast.venues.hyperliquid.l4_scan import L4Router
 from hlfast.venues.hyperliquid.limits import Limits, Window
 from hlfast.venues.hyperliquid.nonce import NonceManager
 from hlfast.venues.hyperliquid.order_entry import OrderEntry
@@ -43,6 +47,8 @@ TIMES = 100_000
 BLOCKS_LEFT, BYTES_LEFT = 64, 64 * 1024
 CLOID = "0x285ad26a251f390c83d065af51e3f8d9"
 RULE = TradingRule("BTC", sz_decimals=5)
+LEVELS = OrderBook("BTC", 5)
+LEVELS.apply_snapshot([("59999", "1"), ("59998", "2")], [("60001", "1"), ("60002", "2")], time_ms=1, recv_ns=1)
 
 
 def order(**fields: Any) -> InFlightOrder:
@@ -184,6 +190,30 @@ def a_signer_with_a_pool() -> None:
     made.close()
 
 
+def features() -> None:
+    window = RollingWindow(4)
+    for n in range(6):
+        window.add(n, n, 1)
+    BookFeatures("BTC", 5, samples=4).update(LEVELS)
+    TradeFeatures("BTC", 5, samples=4).advance(1)
+
+
+def a_top() -> None:
+    made = TopOfBook("BTC", 5)
+    made.apply_book(LEVELS)
+    made.levels(3)
+
+
+def an_l4_book() -> None:
+    made = L4Book("BTC", 5)
+    made.begin_snapshot()
+    made.insert(1, True, "60000", "0.5", user="0x" + "1" * 40, cloid="0x" + "2" * 32)
+    made.insert(2, True, "60000", "0.5")
+    made.end_block(7, 1_000)
+    made.position(2)
+    L4Router(RULE)
+
+
 TABLE: dict[str, tuple[Callable[[], object], int]] = {
     # what is made, and how many times fewer than the others: a tracker has five orders' whole lives
     "OrderBook": (a_book, 1),
@@ -193,6 +223,9 @@ TABLE: dict[str, tuple[Callable[[], object], int]] = {
     "EventBus": (a_bus, 1),
     "PreTradeChecks": (lambda: PreTradeChecks(RiskLimits()), 1),
     "FrameSink": (FrameSink, 1),
+    "TopOfBook": (a_top, 5),
+    "features of books and trades": (features, 5),
+    "L4Book": (an_l4_book, 10),
     "BookHandler": (BookHandler, 1),
     "Router": (a_router, 1),
     "OrderUpdate": (lambda: row(OrderState.OPEN, "open"), 1),
@@ -215,6 +248,8 @@ TABLE: dict[str, tuple[Callable[[], object], int]] = {
 COVERS = {
     "records from frames": {Trade, OrderUpdate, PostReply, ItemStatus},
     "ids": {ClientOrderIds, Cloids},
+    "features of books and trades": {RollingWindow, BookFeatures, TradeFeatures},
+    "L4Book": {L4Book, QueuePosition, L4Router},
     "JournalRing": {JournalRing},
     "OrderEntry": {OrderEntry, PreTradeChecks},
 }
