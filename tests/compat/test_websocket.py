@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 import hlfast.compat.hyperliquid as hl
-from hlfast.compat.hyperliquid import sockets
+from hlfast.compat.hyperliquid import gaps, sockets
 from hlfast.compat.hyperliquid.exchange import Exchange
 from hlfast.compat.hyperliquid.info import Info
+from hlfast.compat.hyperliquid.sockets import Stream
 from hlfast.compat.hyperliquid.websocket_manager import (
     ActiveSubscription,
     WebsocketManager,
@@ -623,7 +624,11 @@ def drops(venue: Any, eventually: Any, times: int) -> None:
             over.set()
             load.join(20)
         eventually(lambda: all(s.confirmed for s in manager._streams.values()))
-        truth = [f["tid"] for f in info.user_fills_by_time(ALICE, 0)]
+        rows = page = info.user_fills_by_time(ALICE, 0)
+        while len(page) == 2_000:
+            page = info.user_fills_by_time(ALICE, page[-1]["time"])
+            rows = rows + page
+        truth = list(dict.fromkeys(f["tid"] for f in rows))
         assert len(truth) > times
         eventually(lambda: len(fills) >= len(truth))
         assert [f["tid"] for f in fills] == truth and errors == []
@@ -682,3 +687,21 @@ def test_an_address_that_is_none_ends_the_thread_with_an_error(caplog):
     manager.join(20)
     assert not manager.is_alive() and "there can be no WebSocket" in caplog.text
     manager.stop()
+
+
+def test_a_gap_with_more_fills_than_one_answer_holds_is_read_to_its_end(monkeypatch):
+    """sdk_dropin 10.2, L6: the venue answers the oldest 2,000; the rest is asked for until there is no more."""
+    monkeypatch.setattr(gaps, "PAGE", 5)
+    record = [{"coin": "ETH", "time": 1000 + n // 2, "tid": n, "oid": 1} for n in range(17)]
+    asked: list[int] = []
+
+    def ask(query: Any) -> Any:
+        asked.append(query["startTime"])
+        return [row for row in record if row["time"] >= query["startTime"]][:5]
+
+    stream = Stream("k", "userEvents", {"type": "userEvents", "user": ALICE}, None)  # type: ignore[arg-type]
+    stream.since_ms = 1000
+    frame = gaps.missed(stream, ask, lambda seconds: False)
+    assert frame == {"channel": "user", "data": {"fills": record}} and asked == sorted(set(asked))
+    assert gaps.missed(stream, ask, lambda seconds: False) is None
+    assert gaps.note(stream, frame) is None  # told again by a live frame: dropped

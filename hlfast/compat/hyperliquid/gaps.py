@@ -1,6 +1,7 @@
 """What a lost connection missed (layer 5): the venue repeats neither `userEvents` nor `orderUpdates`, so it is asked.
 
-After a reconnect, once the subscription is acknowledged, one `userFillsByTime` or `historicalOrders` says what happened;
+After a reconnect, once the subscription is acknowledged, one `userFillsByTime` (or one for each 2,000 fills) or
+`historicalOrders` says what happened;
 what no frame has told becomes an ordinary frame of its channel, oldest first, before the frames that follow. Fills are
 told apart by (coin, time, tid, oid), changes of orders by (oid, status, statusTimestamp). Funding payments and
 `nonUserCancel` rows are not asked for: `userFundings` repeats the former, `orderUpdates` has the latter.
@@ -17,6 +18,8 @@ MARGIN_MS = 60_000
 """How far before the drop to look: a connection may be mute before it is found out."""
 KEPT = 20_000
 ATTEMPTS = 3
+PAGE = 2_000
+"""Fills in one answer of the venue: so many mean that there are more."""
 _ROW = ("coin", "side", "limitPx", "sz", "oid", "timestamp", "origSz", "cloid")
 
 
@@ -57,6 +60,16 @@ def note(stream: Stream, frame: Any) -> Any:
     return {**frame, "data": news if stream.kind == "orderUpdates" else {**frame["data"], "fills": news}}
 
 
+def _asked(ask: Callable[[dict[str, Any]], Any], query: dict[str, Any], is_over: Callable[[float], bool]) -> Any:
+    for attempt in range(ATTEMPTS):
+        try:
+            return ask(query)
+        except Exception:
+            if attempt == ATTEMPTS - 1 or is_over(0.5 * 2**attempt):
+                raise
+    raise AssertionError("unreachable")
+
+
 def missed(stream: Stream, ask: Callable[[dict[str, Any]], Any], is_over: Callable[[float], bool]) -> Any:
     """A frame with what `stream` has missed, or None. `ask(query)` posts to /info; `is_over(seconds)` waits or says stop.
 
@@ -74,13 +87,12 @@ def missed(stream: Stream, ask: Callable[[dict[str, Any]], Any], is_over: Callab
             "endTime": None,
             "aggregateByTime": False,
         }
-    for attempt in range(ATTEMPTS):
-        try:
-            answer = ask(query)
-            break
-        except Exception:
-            if attempt == ATTEMPTS - 1 or is_over(0.5 * 2**attempt):
-                raise
+    answer = _asked(ask, query, is_over)
+    page = answer
+    while not is_orders and len(page) >= PAGE and page[-1]["time"] > query["startTime"]:
+        query = {**query, "startTime": page[-1]["time"]}  # the oldest come first; those of that moment come again
+        page = _asked(ask, query, is_over)
+        answer = answer + page
     stream.filled = True
     rows = []
     for row in answer:
