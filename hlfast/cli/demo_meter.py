@@ -26,7 +26,6 @@ from hlfast.core.events import (
     StreamStatus,
 )
 from hlfast.core.in_flight_order import InFlightOrder
-from hlfast.core.order_book import OrderBook
 
 STREAMS = ("market", "account")
 LEVELS = 5
@@ -210,17 +209,19 @@ class Meter:
         return {"frames": frames, "orders": orders, "fills": fills}
 
     def _book(self, coin: str) -> dict[str, Any]:
-        book: OrderBook = self.connector.book(coin)
-        bbo, age_ns = self.connector.bbo(coin), book.age_ns
+        """The freshest top: an own quote is in it as soon as any stream has told of it."""
+        top = self.connector.top(coin)
+        bids, asks = top.levels(LEVELS)
+        ages = [age for age in top.ages.values() if age is not None]
         return {
             "coin": coin,
-            "bids": [[_text(px), _text(size)] for px, size in book.get_top_bids(LEVELS)],
-            "asks": [[_text(px), _text(size)] for px, size in book.get_top_asks(LEVELS)],
-            "best_bid": _text(bbo.bid_px),
-            "best_ask": _text(bbo.ask_px),
-            "spread_bps": f"{book.spread_bps:.2f}" if book.spread_bps is not None else None,
-            "age_ms": age_ns // 1_000_000 if age_ns is not None else None,
-            "stale": book.stale_reason if book.is_stale else "",
+            "bids": [[_text(px), _text(size)] for px, size in bids],
+            "asks": [[_text(px), _text(size)] for px, size in asks],
+            "best_bid": _text(top.best_bid),
+            "best_ask": _text(top.best_ask),
+            "spread_bps": f"{top.spread / top.mid * 10_000:.2f}" if top.spread is not None and top.mid else None,
+            "age_ms": min(ages) // 1_000_000 if ages else None,
+            "stale": top.stale_reason if top.is_stale else "",
         }
 
     def _mid(self, coin: str) -> Decimal | None:

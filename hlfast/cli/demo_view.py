@@ -34,6 +34,7 @@ STAGE_NAMES = {
     "sign": "sign",
     "write": "write",
     "total": "buy() in all",
+    "tick_to_trade": "tick→trade",
     "ack": "acknowledged",
 }
 PERCENTILES = {"p50": "p50_ns", "p90": "p90_ns", "p99": "p99_ns", "p99.9": "p999_ns", "max": "max_ns"}
