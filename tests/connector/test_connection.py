@@ -522,3 +522,35 @@ async def test_a_handler_that_raises_on_every_frame_does_not_drown_the_log(trade
     assert len(told) == 100 and len(errors) == 7
     assert errors[0].exc_info and not any(record.exc_info for record in errors[1:])
     assert "64 times by now" in errors[-1].message
+
+
+async def test_a_cancel_that_is_late_is_not_told_as_refused(trader, heard, exchange, eventually):
+    """G8: asked before the cancel is executed, the venue lists the order; that proves nothing yet."""
+    hl = await trader(settings=Settings(post_timeout_ms=100, backoff_min=0.02, backoff_max=0.2, hold_ms=500))
+    told = heard(hl)
+    order = hl.buy("BTC", "0.002", "50000", tif="Alo")
+    assert await order.accepted()
+    submit, late = exchange.engine.submit, []
+    exchange.engine.submit = lambda signed, reply: (
+        late.append((signed, reply)) if signed.kind == "cancelByCloid" and not late else submit(signed, reply)
+    )
+    assert hl.cancel(order)
+    await eventually(lambda: late and order.unresolved)
+    await asyncio.sleep(0.4)  # it has been asked about
+    assert order.state is OrderState.PENDING_CANCEL and "OrderCancelRejected" not in told.names(order)
+    submit(*late[0])
+    assert await order.done() is OrderState.CANCELLED
+    assert told.names(order) == ["OrderCreated", "OrderCancelled"]
+
+
+async def test_a_cancel_that_never_arrived_is_told_as_refused_after_some_looks(trader, heard, exchange, eventually):
+    """G8: three looks over at least a second show the order live: the cancel is lost, and the order goes on."""
+    hl = await trader(settings=Settings(post_timeout_ms=100, backoff_min=0.02, backoff_max=0.2, hold_ms=500))
+    told = heard(hl)
+    order = hl.buy("BTC", "0.002", "50000", tif="Alo")
+    assert await order.accepted()
+    exchange.faults.arm("lost_request", channel="cancelByCloid")
+    assert hl.cancel(order)
+    await eventually(lambda: order.state is OrderState.OPEN)
+    assert not order.unresolved and told.names(order) == ["OrderCreated", "OrderCancelRejected"]
+    assert hl.cancel(order) and await order.done() is OrderState.CANCELLED

@@ -129,12 +129,24 @@ class Recovery:
         return left[:ASKED_AT_ONCE]
 
     def _rests(self, order: InFlightOrder) -> None:
-        """The venue shows the order live: a cancel whose outcome was not known has not taken effect."""
+        """The venue shows the order live. A cancel or modify whose outcome is not known may be on its way: until that is
+        settled, the order stays among those that are asked about."""
         tracker = self._hl.tracker
         if order.unresolved and order.state is OrderState.PENDING_CANCEL:
+            if not self._shown_often_enough(order, 0):
+                return
             tracker.cancel_refused(order, "the venue shows the order live after the cancel had no known outcome")
-        if not order.modify_doubted:  # else it stays among those that are asked about: the modify may be on its way
+        if not order.modify_doubted:
             tracker.resolve(order)
+
+    def _shown_often_enough(self, order: InFlightOrder, of: int) -> bool:
+        """Whether the venue has shown the order as it was three times over at least a second. `of`: since which request."""
+        now_ns = clock.monotonic_ns()
+        since_of, times, since_ns = self._shown_as_was.get(order.client_order_id, (of, 0, now_ns))
+        if since_of != of:
+            times, since_ns = 0, now_ns
+        self._shown_as_was[order.client_order_id] = (of, times + 1, since_ns)
+        return times >= 2 and now_ns - since_ns >= 1_000_000_000
 
     async def _apply_policy_for_foreign_orders(self) -> None:
         """What to do about resting orders that were not placed here: `Settings.foreign_orders`."""
@@ -352,14 +364,8 @@ class Recovery:
         burnt = await self.burn(nonce) if nonce else False
         if burnt is None or not order.modify_doubted:
             return
-        if not burnt:
-            now_ns = clock.monotonic_ns()
-            of, times, since_ns = self._shown_as_was.get(order.client_order_id, (nonce, 0, now_ns))
-            if of != nonce:
-                times, since_ns = 0, now_ns
-            self._shown_as_was[order.client_order_id] = (nonce, times + 1, since_ns)
-            if times < 2 or now_ns - since_ns < 1_000_000_000:
-                return
+        if not burnt and not self._shown_often_enough(order, nonce):
+            return
         self._hl.tracker.modify_refused(order, "the venue shows the order as it was; the modify had no known outcome")
 
     async def _burnt(self, order: InFlightOrder) -> bool | None:
