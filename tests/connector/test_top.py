@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from hlfast.core.features import BookFeatures, TradeFeatures
 from hlfast.errors import ConfigError
 
 
@@ -62,3 +63,31 @@ async def test_after_a_cut_the_top_is_stale_until_it_is_fresh(exchange, trader):
     # then it is valid again with the first fresh frame.
     await until(lambda: top.is_valid)
     assert (top.best_bid, top.best_ask) == (50000, 60000)
+
+
+async def test_a_view_asked_for_late_starts_with_what_is_known(exchange, trader):
+    # Given a book and a bbo that came before anybody asked, when the view is made,
+    hl = await trader(0)
+    bid, ask = hl.buy("BTC", "0.01", "50000", tif="Alo"), hl.sell("BTC", "0.02", "60000", tif="Alo")
+    await asyncio.gather(bid.accepted(), ask.accepted())
+    await until(lambda: hl.bbo("BTC").ask_px == 60000 and hl.bbo("BTC").bid_px == 50000)
+    # then it has them at once.
+    top = hl.top("BTC")
+    assert (top.best_bid, top.best_ask) == (50000, 60000) and top.is_valid
+
+
+async def test_features_are_handlers(exchange, trader):
+    # Given features of books and of trades, registered as they are,
+    hl = await trader(0)
+    books, trades = BookFeatures("BTC", 5), TradeFeatures("BTC", 5)
+    hl.on_book("BTC", books)
+    hl.on_trade("BTC", trades)
+    # when the market moves,
+    bid, ask = hl.buy("BTC", "0.03", "50000", tif="Alo"), hl.sell("BTC", "0.01", "60000", tif="Alo")
+    await asyncio.gather(bid.accepted(), ask.accepted())
+    other = await trader(1)
+    await other.sell("BTC", "0.01", "50000", tif="Ioc").done()
+    # then they have its figures.
+    await until(lambda: books.imbalance_lvl1 is not None and trades.epoch and books.bid_depth_n == 1000)
+    assert books.midpoint == 55000 and books.microprice == pytest.approx(50000 + 10000 * 2 / 3)
+    assert books.ofi_rolling < 0 and trades.vwap == 50000 and str(trades.volume) == "0.01"

@@ -103,7 +103,7 @@ class MarketData:
             market.top = TopOfBook(coin, market.rule.sz_decimals)
             if market.book.epoch and not market.book.is_stale:
                 market.top.apply_book(market.book)
-            if market.bbo.epoch and self.session is not None and self.session.is_open:
+            if market.bbo.recv_ns > self._sent_ns.get(("bbo", coin), clock.epoch_ns()):  # came over this connection
                 market.top.apply_bbo(market.bbo)
             self._router.set_top(coin, market.top)
         return market.top
