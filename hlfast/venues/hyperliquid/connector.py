@@ -28,6 +28,7 @@ from hlfast.config import network as network_of
 from hlfast.core import events as ev
 from hlfast.core.bus import EventBus
 from hlfast.core.connector_base import ConnectorBase, JournalBook, Unsubscribe
+from hlfast.core.frame_sink import FrameSink
 from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.core.ledger import Ledger
 from hlfast.core.order_book import Bbo, OrderBook
@@ -66,6 +67,7 @@ from hlfast.venues.hyperliquid.reject_texts import venue_reject
 from hlfast.venues.hyperliquid.scan import Router
 from hlfast.venues.hyperliquid.sign import Signer
 from hlfast.venues.hyperliquid.signer_lock import SignerLock
+from hlfast.venues.hyperliquid.streams import Streams
 from hlfast.venues.hyperliquid.user_stream import UserStream
 from hlfast.venues.hyperliquid.venue_watch import VenueWatch
 
@@ -152,6 +154,7 @@ class HyperliquidConnector(ConnectorBase):
         self._budget = ConnectionBudget()
         self._market_session = self._session("market", self._market_router, self._on_market_connected)
         self._account_session = self._session("account", self._account_router, self._on_account_connected)
+        self.streams = Streams(self._session, self.account, self._wire_coin, self.tell, self._on_handler_error)
         self.market.session, self.stream.session = self._market_session, self._account_session
         self.entry = OrderEntry(
             signer=self.signer,
@@ -261,6 +264,7 @@ class HyperliquidConnector(ConnectorBase):
         self.tracker.waker = wake
         self._account_session.start()
         self._market_session.start()
+        self.streams.start()
         self._housekeeping = loop.create_task(self._keep_house(), name="hlfast-housekeeping")
 
     def use_journal(self, journal: JournalBook) -> None:
@@ -315,6 +319,7 @@ class HyperliquidConnector(ConnectorBase):
         self._closing = True
         try:
             await self._market_session.stop()
+            await self.streams.stop()
             await self._account_session.stop()
             own = [task for task in (self._housekeeping, self._synchronising) if task is not None]
             while left := [
@@ -446,6 +451,12 @@ class HyperliquidConnector(ConnectorBase):
 
     def resolve(self, coin: str) -> TradingRule:
         return self._meta().resolve(coin)
+
+    def _wire_coin(self, coin: str) -> str:
+        """The venue's name of a market that is known; another text as it is."""
+        with contextlib.suppress(ConfigError):
+            return str(self._meta().resolve(coin).coin)
+        return coin
 
     def _asset_of(self, market: str | int) -> int:
         return self._meta().asset_of(market)
@@ -659,7 +670,7 @@ class HyperliquidConnector(ConnectorBase):
         return figures
 
     # -- what the sockets say ---------------------------------------------------------------------------------------
-    def _session(self, name: str, router: Router, on_connected: Callable[[], None]) -> WebSocketSession:
+    def _session(self, name: str, router: FrameSink, on_connected: Callable[[], None]) -> WebSocketSession:
         def on_state(state: StreamState, reason: str) -> None:
             self._on_stream_state(name, state, reason)
 
@@ -695,7 +706,7 @@ class HyperliquidConnector(ConnectorBase):
         if state in (StreamState.DOWN, StreamState.CONNECTING):
             if name == "market":
                 self.market.mark_stale(f"market data {state}: {reason}")
-            else:
+            elif name == "account":
                 self._on_account_down(reason)
             if GATEWAY_TROUBLE.search(reason):
                 self.venue.note_unavailable(reason)
@@ -929,6 +940,7 @@ class HyperliquidConnector(ConnectorBase):
         self.tracker.tick(now_ns)
         self.market.tick(now_ns)
         self.stream.tick(now_ns)
+        self.streams.tick(now_ns)
         self.entry.tick(now_ns)
         self.venue.tick(mono_ns)
         if self._lock is not None:
