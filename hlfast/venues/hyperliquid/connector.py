@@ -28,6 +28,7 @@ from hlfast.config import network as network_of
 from hlfast.core import events as ev
 from hlfast.core.bus import EventBus
 from hlfast.core.connector_base import ConnectorBase, JournalBook, Unsubscribe
+from hlfast.core.frame_sink import FrameSink
 from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.core.ledger import Ledger
 from hlfast.core.order_book import Bbo, OrderBook
@@ -36,7 +37,7 @@ from hlfast.core.position import Position, PositionBook
 from hlfast.core.top_of_book import TopOfBook
 from hlfast.core.trading_rule import TradingRule
 from hlfast.core.updates import OrderUpdate, Trade, TradeUpdate
-from hlfast.errors import ConfigError, HlfastError, NotReady, OrdersLeft, UnknownOutcome
+from hlfast.errors import ConfigError, HlfastError, NotReady, OrderDenied, OrdersLeft, UnknownOutcome
 from hlfast.main_loop import start_up_is_over
 from hlfast.net.backoff import Backoff
 from hlfast.net.http import HttpClient
@@ -58,7 +59,8 @@ from hlfast.venues.hyperliquid.info import Info
 from hlfast.venues.hyperliquid.keys import load_key
 from hlfast.venues.hyperliquid.limits import Limits
 from hlfast.venues.hyperliquid.market_data import MarketData
-from hlfast.venues.hyperliquid.metadata import Metadata
+from hlfast.venues.hyperliquid.markets import Markets
+from hlfast.venues.hyperliquid.metadata import Metadata, OutcomeSide
 from hlfast.venues.hyperliquid.nonce import nonce_manager_for
 from hlfast.venues.hyperliquid.order_entry import OrderEntry
 from hlfast.venues.hyperliquid.recovery import LOOK_AGAIN_SECONDS, Recovery
@@ -66,6 +68,7 @@ from hlfast.venues.hyperliquid.reject_texts import venue_reject
 from hlfast.venues.hyperliquid.scan import Router
 from hlfast.venues.hyperliquid.sign import Signer
 from hlfast.venues.hyperliquid.signer_lock import SignerLock
+from hlfast.venues.hyperliquid.streams import Streams
 from hlfast.venues.hyperliquid.user_stream import UserStream
 from hlfast.venues.hyperliquid.venue_watch import VenueWatch
 
@@ -122,6 +125,7 @@ class HyperliquidConnector(ConnectorBase):
         enforced = self.settings.enforce_budgets
         self.limits = Limits(enforced=not self.network.is_loopback if enforced is None else enforced)
         self.metadata: Metadata | None = None
+        self.markets = Markets(self._ask, self.limits, self.tell, self._adopt_metadata)
         # What `recovery` beside this module reads and feeds; not for users.
         self.recovery = Recovery(self)
         self.own_ledger = Ledger()
@@ -159,6 +163,7 @@ class HyperliquidConnector(ConnectorBase):
         self._budget = ConnectionBudget()
         self._market_session = self._session("market", self._market_router, self._on_market_connected)
         self._account_session = self._session("account", self._account_router, self._on_account_connected)
+        self.streams = Streams(self._session, self.account, self._wire_coin, self.tell, self._on_handler_error)
         self.market.session, self.stream.session = self._market_session, self._account_session
         self.entry = OrderEntry(
             signer=self.signer,
@@ -168,7 +173,7 @@ class HyperliquidConnector(ConnectorBase):
             settings=self.settings,
             is_mainnet=self.network.is_mainnet,
             vault=self.vault,
-            resolve=self.resolve,
+            resolve=self._tradable,
             book_of=self.market.book_or_none,
             positions=self.position_book,
         )
@@ -204,16 +209,32 @@ class HyperliquidConnector(ConnectorBase):
     # -- life cycle -------------------------------------------------------------------------------------------------
     async def initialize(self) -> None:
         """Load the instruments and check the account. Raises `NotReady` if the venue cannot be reached."""
-        meta, spot_meta, role = await asyncio.gather(
-            self._query_http({"type": "meta"}),
-            self._query_http({"type": "spotMeta"}),
-            self._query_http({"type": "userRole", "user": self.account}),
+        _, role = await asyncio.gather(
+            self.markets.load(), self._query_http({"type": "userRole", "user": self.account})
         )
         self._check_role(role)
-        self.metadata = Metadata.from_json(meta, spot_meta)
-        self.entry.rules = dict(self.metadata.rules)
-        for skipped in self.metadata.skipped:
-            log.warning("instrument skipped: %s", skipped)
+
+    def _adopt_metadata(self, metadata: Metadata) -> None:
+        known = set(self.metadata.skipped) if self.metadata is not None else set()
+        self.metadata = metadata
+        # What orders are looked up in first: a builder dex's are not in it, so that `_tradable` is asked.
+        self.entry.rules = {coin: rule for coin, rule in metadata.rules.items() if ":" not in coin}
+        for skipped in metadata.skipped:
+            if skipped not in known:
+                log.warning("instrument skipped: %s", skipped)
+
+    async def load_dex(self, name: str) -> list[TradingRule]:
+        """Load the perps of a builder dex (HIP-3), whose names are then known: "dex:COIN". They can be watched, and traded
+        through `actions`; `buy` and `sell` refuse them, because the audit covers the main dex."""
+        return await self.markets.load_dex(name)
+
+    async def load_outcomes(self) -> Mapping[str, OutcomeSide]:
+        """Load the outcome markets (HIP-4): their sides by wire coin."""
+        return (await self.markets.load_outcomes()).outcomes
+
+    async def lookup(self, coin: str) -> TradingRule:
+        """As `resolve`, but reads the venue's lists once more, within the budget, for a name that is not known."""
+        return await self.markets.lookup(coin)
 
     def _check_role(self, role: Any) -> None:
         """An agent has no orders or positions of its own: subscribing to it would show nothing, silently."""
@@ -252,6 +273,7 @@ class HyperliquidConnector(ConnectorBase):
         self.tracker.waker = wake
         self._account_session.start()
         self._market_session.start()
+        self.streams.start()
         self._housekeeping = loop.create_task(self._keep_house(), name="hlfast-housekeeping")
         await self._warm_pool(loop)
 
@@ -327,6 +349,7 @@ class HyperliquidConnector(ConnectorBase):
         self._closing = True
         try:
             await self._market_session.stop()
+            await self.streams.stop()
             await self._account_session.stop()
             own = [task for task in (self._housekeeping, self._synchronising) if task is not None]
             while left := [
@@ -480,8 +503,35 @@ class HyperliquidConnector(ConnectorBase):
     def resolve(self, coin: str) -> TradingRule:
         return self._meta().resolve(coin)
 
+    def _wire_coin(self, coin: str) -> str:
+        """The venue's name of a market that is known; another text as it is."""
+        with contextlib.suppress(ConfigError):
+            return str(self._meta().resolve(coin).coin)
+        return coin
+
     def _asset_of(self, market: str | int) -> int:
-        return int(self._meta().resolve(market).asset)
+        return self._meta().asset_of(market)
+
+    def _tradable(self, coin: str) -> TradingRule:
+        """For `buy` and `sell`: positions and cash of builder dexs are not read, so nothing there could be audited."""
+        try:
+            rule = self._meta().resolve(coin)
+        except ConfigError as error:
+            if self._housekeeping is not None and self.markets.may_look():
+                self.spawn(self._look_for(coin))
+                raise ConfigError(f"{error}. The venue's list is being read again: try once more in a moment") from None
+            raise
+        if ":" in rule.coin:
+            raise OrderDenied(
+                f"{rule.coin} is a builder dex's: its positions and cash are not audited, so buy() and sell() refuse it; "
+                "hl.actions.order(...) sends orders there"
+            )
+        return rule
+
+    async def _look_for(self, coin: str) -> None:
+        with contextlib.suppress(HlfastError):
+            dex = coin.partition(":")[0] if ":" in coin else ""
+            await (self.markets.load_dex(dex) if dex else self.markets.load())
 
     def rule_for(self, coin: str) -> TradingRule | None:
         return self.metadata.rules.get(coin) if self.metadata else None
@@ -671,7 +721,7 @@ class HyperliquidConnector(ConnectorBase):
         return figures
 
     # -- what the sockets say ---------------------------------------------------------------------------------------
-    def _session(self, name: str, router: Router, on_connected: Callable[[], None]) -> WebSocketSession:
+    def _session(self, name: str, router: FrameSink, on_connected: Callable[[], None]) -> WebSocketSession:
         def on_state(state: StreamState, reason: str) -> None:
             self._on_stream_state(name, state, reason)
 
@@ -707,7 +757,7 @@ class HyperliquidConnector(ConnectorBase):
         if state in (StreamState.DOWN, StreamState.CONNECTING):
             if name == "market":
                 self.market.mark_stale(f"market data {state}: {reason}")
-            else:
+            elif name == "account":
                 self._on_account_down(reason)
             if GATEWAY_TROUBLE.search(reason):
                 self.venue.note_unavailable(reason)
@@ -807,6 +857,8 @@ class HyperliquidConnector(ConnectorBase):
         if fill.time_ms <= self.recovery.baseline_ms:
             return None  # of an order of an earlier run: the account's first state contains it
         self.limits.trade(float(fill.quote_amount))
+        if ":" in fill.coin:
+            return self.position_book.book(fill)  # a builder dex has cash of its own
         rule = self.rule_for(fill.coin)
         if rule is not None and not rule.is_perpetual:
             base, quote = self._meta().tokens_of(fill.coin)
@@ -831,7 +883,8 @@ class HyperliquidConnector(ConnectorBase):
             return False
         self._funding_seen.add(key)
         amount = Decimal(row["usdc"])
-        self.own_ledger.book_funding(amount)
+        if ":" not in key[1]:  # a builder dex has cash of its own
+            self.own_ledger.book_funding(amount)
         self.position_book.apply_funding(key[1], amount)
         self.bus.emit(
             ev.FundingPayment(
@@ -947,6 +1000,7 @@ class HyperliquidConnector(ConnectorBase):
         self.tracker.tick(now_ns)
         self.market.tick(now_ns)
         self.stream.tick(now_ns)
+        self.streams.tick(now_ns)
         self.entry.tick(now_ns)
         self.venue.tick(mono_ns)
         if self._lock is not None:

@@ -1,11 +1,14 @@
 """The venue's instruments as trading rules, and the one resolver of their names (layer 2, cold).
 
     metadata = Metadata.from_json(meta, spot_meta)           # answers of /info `meta` and `spotMeta`
+    metadata = Metadata.from_json(meta, spot_meta, {"xyz": (1, xyz_meta)}, outcome_meta)    # builder dexs, outcomes
     metadata.resolve("BTC"), metadata.resolve("HYPE/USDC"), metadata.resolve("@107"), metadata.resolve(10107)
     metadata.skipped                                         # what could not be read, one line each
 
 Asset ids: a perp's is its raw position in the universe (delisted rows keep theirs), a spot pair's is 10000 plus its
-`index` field, which is not its position. Ids and names differ between networks, so nothing is remembered across them.
+`index` field, which is not its position; a builder dex's perp is 100000 + 10000 x the dex's place in `perpDexs` + its own
+position; an outcome's side is 100000000 + 10 x outcome + side. Ids and names differ between networks, so nothing is
+remembered across them. Outcomes have a name and an id and no rule: the protocol does not fix their grids.
 A row that cannot be read, or whose name and id do not agree, is skipped and reported, and never stops the start: a
 name resolves to the right market or to none (G18). Rules come from the rows alone, never from prices.
 """
@@ -13,7 +16,7 @@ name resolves to the right market or to none (G18). Rules come from the rows alo
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from hlfast.core.trading_rule import TradingRule
@@ -22,6 +25,8 @@ from hlfast.errors import ConfigError, RangeError
 SPOT_OFFSET = 10_000
 BUILDER_OFFSET = 100_000
 """Ids from here on belong to builder dexs."""
+DEX_STEP = 10_000
+OUTCOME_OFFSET = 100_000_000
 MIN_NOTIONAL = "10"
 """The least value of an order, in the quote token."""
 ISOLATED_MODES = ("strictIsolated", "noCross")
@@ -45,6 +50,17 @@ class _Unreadable(Exception):
     """Why a row is skipped."""
 
 
+class OutcomeSide(NamedTuple):
+    """One side of an outcome market: its wire coin (`#<10 x outcome + side>`), its id, and what it is called."""
+
+    coin: str
+    asset: int
+    outcome: int
+    side: int
+    name: str
+    quote: str
+
+
 class _Token(NamedTuple):
     name: str
     sz_decimals: int
@@ -53,7 +69,17 @@ class _Token(NamedTuple):
 class Metadata:
     """Rules by wire coin (`rules`), reports of what was left out (`skipped`), and the ways to name an instrument."""
 
-    def __init__(self, rules: list[TradingRule], tokens: dict[str, tuple[str, str]], skipped: list[str]) -> None:
+    def __init__(
+        self,
+        rules: list[TradingRule],
+        tokens: dict[str, tuple[str, str]],
+        skipped: list[str],
+        dexs: Mapping[str, int] | None = None,
+        outcomes: Iterable[OutcomeSide] = (),
+    ) -> None:
+        self.dexs: dict[str, int] = dict(dexs or {})
+        """Builder dexs that are loaded, with their place among all dexs."""
+        self.outcomes: dict[str, OutcomeSide] = {each.coin: each for each in outcomes}
         self.rules: dict[str, TradingRule] = {rule.coin: rule for rule in rules}
         self.skipped: list[str] = skipped
         self._tokens = tokens
@@ -63,8 +89,17 @@ class Metadata:
             self._by_pair.setdefault(rule.trading_pair, []).append(rule)
 
     @classmethod
-    def from_json(cls, meta: Any, spot_meta: Any) -> Metadata:
-        """Read the answers of `meta` (main dex) and `spotMeta`. Never raises for what they contain: see `skipped`."""
+    def from_json(
+        cls,
+        meta: Any,
+        spot_meta: Any,
+        dexs: Mapping[str, tuple[int, Any]] | None = None,
+        outcome_meta: Any = None,
+    ) -> Metadata:
+        """Read the answers of `meta` (main dex) and `spotMeta`, and those of builder dexs with their place in `perpDexs`.
+
+        Never raises for what they contain: see `skipped`.
+        """
         skipped: list[str] = []
         tokens = _tokens(spot_meta, skipped)
         collateral = _collateral(meta, tokens, skipped)
@@ -74,6 +109,14 @@ class Metadata:
         def perp(position: int, row: dict[str, Any]) -> None:
             rules.append(_perp_rule(position, row, collateral))
 
+        def of_dex(dex: str, index: int, answer: Any) -> None:
+            unit = _collateral(answer, tokens, skipped)
+
+            def row_of_dex(position: int, row: dict[str, Any]) -> None:
+                rules.append(_perp_rule(position, row, unit, dex, index))
+
+            _each_row(f"dex {dex!r}", answer, "universe", row_of_dex, skipped)
+
         def spot(position: int, row: dict[str, Any]) -> None:
             rule, pair = _spot_rule(row, tokens)
             rules.append(rule)
@@ -81,12 +124,16 @@ class Metadata:
 
         _each_row("perp", meta, "universe", perp, skipped)
         _each_row("spot", spot_meta, "universe", spot, skipped)
+        for dex, (index, answer) in (dexs or {}).items():
+            of_dex(dex, index, answer)
+        outcomes = _outcomes(outcome_meta, skipped) if outcome_meta is not None else []
         repeated = _repeated(rules)
         for rule in rules:
             if rule.coin in repeated or rule.asset in repeated:
                 skipped.append(f"{rule.coin!r} (asset {rule.asset}): another row has the same name or id")
         rules = [rule for rule in rules if rule.coin not in repeated and rule.asset not in repeated]
-        return cls(rules, {rule.coin: pairs[rule.coin] for rule in rules if rule.coin in pairs}, skipped)
+        kept = {rule.coin: pairs[rule.coin] for rule in rules if rule.coin in pairs}
+        return cls(rules, kept, skipped, {dex: index for dex, (index, _) in (dexs or {}).items()}, outcomes)
 
     # -- the one resolver -------------------------------------------------------------------------------------------
     def resolve(self, name: str | int) -> TradingRule:
@@ -122,11 +169,41 @@ class Metadata:
         """The rule of an asset id, or `ConfigError`."""
         found = self._by_asset.get(asset)
         if found is None:
-            raise ConfigError(
-                f"no instrument has the asset id {asset}; perps count from 0, spot pairs from {SPOT_OFFSET} "
-                "(ids differ between networks)"
-            )
+            raise ConfigError(f"no instrument has the asset id {asset}; {self._where(asset)}")
         return found
+
+    def _where(self, asset: int) -> str:
+        """Which list an id would stand in."""
+        if asset >= OUTCOME_OFFSET:
+            number = asset - OUTCOME_OFFSET
+            return f"it would be side {number % 10} of outcome {number // 10}: outcomes have names and ids, but no grid"
+        if asset >= BUILDER_OFFSET:
+            index, position = divmod(asset - BUILDER_OFFSET, DEX_STEP)
+            dex = next((name for name, at in self.dexs.items() if at == index), None)
+            where = (
+                f"dex {dex!r}, which has no such row"
+                if dex
+                else f"the builder dex at place {index}, which is not loaded"
+            )
+            return f"it would be position {position} of {where}: await load_dex(name)"
+        return f"perps count from 0, spot pairs from {SPOT_OFFSET} (ids differ between networks)"
+
+    def asset_of(self, name: str | int) -> int:
+        """The id to sign with, for anything that can be named: instruments, and sides of outcomes (`#1230`, or their id)."""
+        if isinstance(name, str) and name.startswith("#"):
+            side = self.outcomes.get(name)
+            if side is None:
+                known = ", ".join(list(self.outcomes)[:3]) or "none are loaded: await load_outcomes()"
+                raise ConfigError(f"unknown outcome {name!r}; known are {known}")
+            return side.asset
+        if type(name) is int and name >= OUTCOME_OFFSET:
+            return self.asset_of(f"#{name - OUTCOME_OFFSET}")
+        return int(self.resolve(name).asset)
+
+    @property
+    def duplicates(self) -> dict[str, list[TradingRule]]:
+        """Names that stand for several instruments, with all of them."""
+        return {pair: list(rules) for pair, rules in self._by_pair.items() if len(rules) > 1}
 
     def size_decimals(self, coin: str) -> SizeDecimals:
         """The venue's size decimals of a wire coin; a guess, marked as such, for one that is not known."""
@@ -144,6 +221,12 @@ class Metadata:
         told = [line for line in self.skipped if repr(name) in line]
         if told:
             return f"instrument {name!r} was left out when the venue's list was read: {told[0]}"
+        dex = name.partition(":")[0] if ":" in name else ""
+        if dex and dex not in self.dexs:
+            loaded = ", ".join(self.dexs) or "none"
+            return f"unknown instrument {name!r}: the builder dex {dex!r} is not loaded (loaded: {loaded}); await load_dex({dex!r})"
+        if name.startswith("#"):
+            return f"{name!r} names an outcome, which has no grid to trade by; hl.actions takes it"
         near = self._near(name)
         hint = f"did you mean {' or '.join(near)}?" if near else "see trading_rules for the names"
         return f"unknown instrument {name!r}; {hint} (names are case-sensitive)"
@@ -180,9 +263,12 @@ def _each_row(
             skipped.append(f"{what} {str(name)[:40]!r} at position {position}: {error}")
 
 
-def _perp_rule(position: int, row: dict[str, Any], collateral: str) -> TradingRule:
+def _perp_rule(position: int, row: dict[str, Any], collateral: str, dex: str = "", index: int = 0) -> TradingRule:
+    """Of the main dex, or of the builder dex at place `index`, whose names begin with its own."""
     name = _name(row)
-    if ":" in name:
+    if dex and name.partition(":")[0] != dex:
+        raise _Unreadable(f"the name is not one of dex {dex!r}, whose names begin with {dex!r} and a colon")
+    if ":" in name and not dex:
         raise _Unreadable("the name is a builder dex's, whose ids count elsewhere")
     if name[0] in "@#+" or "/" in name:
         raise _Unreadable("the name is not a perp's")
@@ -194,7 +280,7 @@ def _perp_rule(position: int, row: dict[str, Any], collateral: str) -> TradingRu
     return TradingRule(
         name,
         trading_pair=f"{name}-USD",
-        asset=position,
+        asset=BUILDER_OFFSET + index * DEX_STEP + position if dex else position,
         sz_decimals=_whole(row, "szDecimals", 0, 6),
         min_notional=MIN_NOTIONAL,
         max_leverage=_whole(row, "maxLeverage", 1, 1000) if row.get("maxLeverage") is not None else 1,
@@ -228,6 +314,37 @@ def _spot_rule(row: dict[str, Any], tokens: dict[int, _Token]) -> tuple[TradingR
         collateral=quote.name,
     )
     return rule, (base.name, quote.name)
+
+
+def _outcomes(answer: Any, skipped: list[str]) -> list[OutcomeSide]:
+    """Every side of every outcome; two outcomes with one number are nobody's."""
+    found: dict[int, list[OutcomeSide]] = {}
+    repeated: set[int] = set()
+
+    def read(position: int, row: dict[str, Any]) -> None:
+        number = _whole(row, "outcome", 0, (2**32 - 1 - OUTCOME_OFFSET) // 10 - 1)
+        name, specs, quote = _name(row), row.get("sideSpecs"), row.get("quoteToken", "USDC")
+        if not isinstance(specs, list) or len(specs) != 2 or not all(isinstance(each, dict) for each in specs):
+            raise _Unreadable(f"sideSpecs must be two sides, got {_brief(specs)}")
+        if not isinstance(quote, str):
+            raise _Unreadable(f"quoteToken must be text, got {_brief(quote)}")
+        if number in found:
+            repeated.add(number)
+            raise _Unreadable(f"another outcome has the number {number} too")
+        found[number] = [
+            OutcomeSide(
+                f"#{10 * number + side}",
+                OUTCOME_OFFSET + 10 * number + side,
+                number,
+                side,
+                f"{name}: {_name(spec)}",
+                quote,
+            )
+            for side, spec in enumerate(specs)
+        ]
+
+    _each_row("outcome", answer, "outcomes", read, skipped)
+    return [side for number, sides in found.items() if number not in repeated for side in sides]
 
 
 def _tokens(spot_meta: Any, skipped: list[str]) -> dict[int, _Token]:

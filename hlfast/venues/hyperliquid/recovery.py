@@ -453,7 +453,9 @@ class Recovery:
         return {
             coin: theirs.get(coin, nothing)
             for coin in theirs.keys() | ours.keys()
-            if theirs.get(coin, nothing)[0] != ours.get(coin, 0) and self._hl.rule_for(coin) is not None
+            if theirs.get(coin, nothing)[0] != ours.get(coin, 0)
+            and ":" not in coin  # a builder dex's: the state that was read is the main one's
+            and self._hl.rule_for(coin) is not None
         }
 
     def _different_cash(self, perp: dict[str, Any], spot: dict[str, Any]) -> dict[str, tuple[Decimal, Decimal]]:

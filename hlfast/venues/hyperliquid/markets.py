@@ -1,0 +1,144 @@
+"""The venue's lists of instruments, kept current (layer 3, cold): what is loaded, the last good copy, and one more look.
+
+    await hl.load_dex("xyz")            # a builder's perps: from then on "xyz:NVDA" resolves
+    await hl.load_outcomes()            # "#1230" and its like
+    rule = await hl.lookup("NEWCOIN")   # resolves; reads the lists again, once, for a name that is not known
+
+A list that was read again takes the place of the old one only if it can be read, still has what it had, and gives no
+known name another id: else the last good copy stays, and that is told. Unknown names cause at most one look a minute,
+and none when the venue's budget is low.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from hlfast import clock
+from hlfast.core.trading_rule import TradingRule
+from hlfast.errors import ConfigError, HlfastError, NotReady
+from hlfast.venues.hyperliquid.limits import Limits
+from hlfast.venues.hyperliquid.metadata import Metadata
+
+LOOK_AGAIN_NS = 60_000_000_000
+SPARE_WEIGHT = 300
+"""What must be left of the minute's weight for a look that nobody asked for by name."""
+
+Ask = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+class Markets:
+    def __init__(
+        self, ask: Ask, limits: Limits, tell: Callable[[str, str], object], adopt: Callable[[Metadata], object]
+    ) -> None:
+        """`adopt` is called with each new list."""
+        self._ask, self._limits, self._tell, self._adopt = ask, limits, tell, adopt
+        self._dexs: dict[str, tuple[int, Any]] = {}
+        self._outcomes: Any = None
+        self._looked_ns = 0
+        self._lock = asyncio.Lock()
+        self.metadata: Metadata | None = None
+
+    async def load(self) -> Metadata:
+        """Read everything that is loaded anew. Raises `NotReady`; the last good copy stays then."""
+        async with self._lock:
+            return await self._load(dict(self._dexs), self._outcomes is not None)
+
+    async def load_dex(self, name: str) -> list[TradingRule]:
+        """A builder dex's perps. Raises `ConfigError` for a name that the venue does not list."""
+        async with self._lock:
+            listed = await self._ask({"type": "perpDexs"})
+            places = _places(listed)
+            if name not in places:
+                raise ConfigError(
+                    f"the venue has no dex {name!r}; it has {', '.join(places) or 'none beside the main one'}"
+                )
+            dexs = {**self._dexs, name: (places[name], None)}
+            metadata = await self._load(dexs, self._outcomes is not None, places)
+        return [rule for rule in metadata.rules.values() if rule.coin.startswith(name + ":")]
+
+    async def load_outcomes(self) -> Metadata:
+        async with self._lock:
+            return await self._load(dict(self._dexs), True)
+
+    async def _load(
+        self, dexs: dict[str, tuple[int, Any]], outcomes: bool, places: dict[str, int] | None = None
+    ) -> Metadata:
+        names = list(dexs)
+        wanted = [{"type": "meta"}, {"type": "spotMeta"}, *({"type": "meta", "dex": name} for name in names)]
+        if outcomes:
+            wanted.append({"type": "outcomeMeta"})
+        if names and places is None:
+            places = _places(await self._ask({"type": "perpDexs"}))
+        found = await asyncio.gather(*(self._ask(each) for each in wanted))
+        read = {name: ((places or {}).get(name, dexs[name][0]), found[2 + n]) for n, name in enumerate(names)}
+        outcome_meta = found[-1] if outcomes else None
+        metadata = Metadata.from_json(found[0], found[1], read, outcome_meta)
+        self._looked_ns = clock.monotonic_ns()
+        worse = self._why_worse(metadata)
+        if worse:
+            self._tell("metadata_refused", f"{worse}; the last good list stays")
+            assert self.metadata is not None
+            return self.metadata
+        self._dexs, self._outcomes, self.metadata = read, outcome_meta, metadata
+        self._adopt(metadata)
+        return metadata
+
+    def _why_worse(self, new: Metadata) -> str:
+        """Why a new list must not take the old one's place, or ""."""
+        old = self.metadata
+        if old is None:
+            return ""
+        for coin, rule in old.rules.items():
+            now = new.rules.get(coin)
+            if now is None:
+                return f"the venue's list has no readable {coin} any more"
+            if (now.asset, now.sz_decimals) != (rule.asset, rule.sz_decimals):
+                return f"the venue's list gives {coin} the id {now.asset} and {now.sz_decimals} decimals, it had {rule.asset} and {rule.sz_decimals}"
+        return ""
+
+    # -- names that are not known -----------------------------------------------------------------------------------
+    async def lookup(self, name: str | int) -> TradingRule:
+        """Resolve; for a name that is not known, read the lists once more first (a builder dex's too)."""
+        dex = name.partition(":")[0] if isinstance(name, str) and ":" in name else ""
+        try:
+            return self._resolve(name)
+        except ConfigError:
+            is_new_dex = bool(dex) and dex not in self._dexs and self._has_budget()
+            if not (is_new_dex or self.may_look()):
+                raise
+        try:
+            await (self.load_dex(dex) if dex else self.load())
+        except HlfastError as error:
+            self._tell("metadata_stale", f"the lists could not be read again for {name!r}: {error}")
+        return self._resolve(name)
+
+    def may_look(self) -> bool:
+        """Whether an unknown name may cause a look now; if so, it counts as made."""
+        now_ns = clock.monotonic_ns()
+        if self._looked_ns and now_ns - self._looked_ns < LOOK_AGAIN_NS:
+            return False
+        if not self._has_budget():
+            return False
+        self._looked_ns = now_ns
+        return True
+
+    def _has_budget(self) -> bool:
+        left: int = self._limits.weight.left(clock.monotonic_ns() // 1_000_000)
+        return not self._limits.enforced or left >= SPARE_WEIGHT
+
+    def _resolve(self, name: str | int) -> TradingRule:
+        if self.metadata is None:
+            raise NotReady("instruments are not loaded; use `async with connect(...)` or await initialize() first")
+        return self.metadata.resolve(name)
+
+
+def _places(listed: Any) -> dict[str, int]:
+    """Dex → its place in `perpDexs`, whose first entry is the main one; a name that stands there twice is left out."""
+    names = [row.get("name") if isinstance(row, dict) else None for row in listed] if isinstance(listed, list) else []
+    return {
+        name: place
+        for place, name in enumerate(names)
+        if place and isinstance(name, str) and name and names.count(name) == 1
+    }
