@@ -67,7 +67,7 @@ def test_every_public_name_is_there():
 
 
 def test_the_imported_package_holds_stubs_definitions_and_the_marker_of_types():
-    """Architecture 11: `py.typed`, `.pyi`, and the `.pxd` for those who cimport."""
+    """Architecture 11, L111: `py.typed`, `.pyi`, and the `.pxd` for those who cimport."""
     names = sources(SHIPPED)
     assert "py.typed" in names and "core/order_book.pxd" in names and "core/__init__.pxd" in names
     assert [n for n in names if not (INSTALLED / n).is_file()] == []

@@ -260,7 +260,7 @@ def test_a_dead_connection_gets_the_same_bytes_once_more():
 
 
 def test_a_duplicate_nonce_after_a_resend_means_that_the_first_copy_arrived():
-    """L27, sdk_dropin 8: it is an unknown outcome, never shown as a refusal."""
+    """L27, sdk_dropin 8, L72: it is an unknown outcome, never shown as a refusal."""
     refusal = {"status": "err", "response": "Invalid nonce: duplicate nonce 1790000000000"}
     with FarEnd(answer(OK), reset, answer(refusal)) as far:
         exchange = trader(far.url)

@@ -43,6 +43,7 @@ async def test_a_modified_order_keeps_its_names_and_gets_a_new_id(trader, heard,
 
 
 async def test_the_size_of_a_modify_is_the_new_total(trader, exchange, eventually):
+    """L49: the venue is sent what is left of it, from the fills known then."""
     maker, taker = await trader(0), await trader(1)
     order = maker.buy("BTC", "0.003", "50000", tif="Gtc")
     assert await order.accepted()
@@ -199,7 +200,7 @@ NEWS = {
 
 @pytest.mark.parametrize("order_of_news", list(itertools.permutations(NEWS)), ids=lambda p: " > ".join(p))
 def test_sizes_and_fills_are_exact_in_every_order_of_the_news(order_of_news):
-    """G16: ack, cancel of the old, open of the new and fills on either, in all 120 orders, each also told twice."""
+    """G16, L49: ack, cancel of the old, open of the new and fills on either, in all 120 orders, each also told twice."""
     tracker, order, told = tracked()
     assert tracker.request_modify(order, 101 * 10**8, 1200)
     for name in order_of_news:

@@ -60,7 +60,7 @@ async def test_two_accounts_trade_and_both_know_exactly_what_they_hold(trader, h
 
 
 async def test_a_market_order_is_an_ioc_capped_near_the_book(trader, exchange, eventually):
-    """Behaviour 64; must not 4."""
+    """Behaviour 64, L109; must not 4."""
     maker, taker = await trader(0), await trader(1)
     with pytest.raises(NotReady, match="the book has no asks"):
         taker.buy("BTC", "0.001")

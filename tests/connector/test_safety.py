@@ -115,7 +115,7 @@ async def test_the_dead_mans_switch_is_moved_on_and_fires_when_the_loop_is_silen
 
 
 async def test_an_order_in_flight_is_killed_by_its_nonce(trader, exchange, eventually):
-    """`cancel_inflight`: whichever reaches the venue first wins."""
+    """L72: `cancel_inflight`: whichever reaches the venue first wins."""
     hl = await trader()
     submit, held = exchange.engine.submit, []
 

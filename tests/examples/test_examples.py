@@ -24,6 +24,7 @@ def test_every_example_is_run_here():
 
 @pytest.mark.parametrize("name", sorted(SAYS))
 async def test_an_example_runs(name, tmp_path):
+    """L116: the first run needs nothing but the local exchange."""
     if not EXAMPLES.is_dir():
         pytest.skip("the examples do not lie beside the tests")
     async with SimExchange(port=0) as exchange:

@@ -215,7 +215,7 @@ def test_the_largest_message_is_sixteen_mebibytes() -> None:
 
 @pytest.mark.parametrize("version", ["2.3.0", "2.2.9", "2.4.0", "2.10.1", "3.0.0", "1.9", ""])
 def test_another_picows_is_a_build_mismatch(version: str) -> None:
-    """Its class layouts differ: an ImportError that says what to install, never garbage in a struct."""
+    """L115: its class layouts differ: an ImportError that says what to install, never garbage in a struct."""
     with pytest.raises(BuildMismatch, match=r"picows>=2\.3\.1,<2\.4"):
         check_picows(version)
 

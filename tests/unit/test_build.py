@@ -28,5 +28,6 @@ def test_import_does_not_load_the_heavy_parts(tmp_path):
 
 
 def test_a_wrong_name_suggests_the_right_one():
+    """L117."""
     with pytest.raises(AttributeError, match="did you mean 'OrderBook'"):
         hlfast.Orderbook  # noqa: B018

@@ -34,6 +34,7 @@ def test_float_to_wire_follows_the_rule_on_any_float(x):
 
 
 def test_float_to_wire_equals_the_official_sdk_on_random_market_numbers():
+    """L74."""
     sdk = pytest.importorskip("hyperliquid.utils.signing", reason="official SDK not installed").float_to_wire
     rng = random.Random(7)
     refused = 0
@@ -53,7 +54,7 @@ def test_float_to_wire_equals_the_official_sdk_on_random_market_numbers():
 
 @pytest.mark.parametrize("x", [math.nan, math.inf, -math.inf, 1.000000001, "nan", "1abc", "", None, True, [1]])
 def test_what_is_no_number_or_has_more_than_8_decimals_raises(x):
-    """Behaviour 51."""
+    """Behaviour 51, L74."""
     with pytest.raises(RangeError):
         fixed.float_to_wire(x)
 

@@ -34,7 +34,7 @@ def booked(*fills: TradeUpdate) -> Position:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_fills_that_come_out_of_order_give_the_same_position(seed):
-    """G7: lost frames come back late; realised PnL and entry are the venue's as if each fill had come in its place."""
+    """G7, L57: lost frames come back late; realised PnL and entry are the venue's as if each fill had come in its place."""
     rng, told, fills = random.Random(seed), Decimal(0), []
     model = PositionBook(EventBus())
     for n in range(200):

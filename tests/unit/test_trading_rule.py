@@ -86,7 +86,7 @@ def test_the_tick_table_of_the_protocol(price, tick):
     st.sampled_from([None, "buy", "sell"]),
 )
 def test_rounded_prices_are_valid_and_on_the_senders_side(sz_decimals, perp, price, side):
-    """G20: every rounded price is valid for the venue and never worse for the sender."""
+    """G20, L83: every rounded price is valid for the venue and never worse for the sender."""
     rule = TradingRule("X", sz_decimals=sz_decimals, is_perpetual=perp)
     assert rule.is_valid_price(price) is valid(rule, price)
     try:
