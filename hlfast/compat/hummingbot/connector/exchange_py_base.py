@@ -78,6 +78,7 @@ class ExchangePyBase(ExchangeBase):
         self._relay = OrderRelay(self._order_tracker, self._fee_token)
         self._books: dict[str, LiveOrderBook] = {}
         self._pairs: _PairMap = _PairMap()
+        self._coins: dict[str, str] = {}
         self._rules: dict[str, TradingRule] = {}
         self._fee_schema = HYPERLIQUID_FEES[self.connector_name]
         self._restored: dict[str, InFlightOrder] = {}
@@ -180,7 +181,7 @@ class ExchangePyBase(ExchangeBase):
             if rule.is_perpetual is self.is_perpetual and rule.is_trading_enabled:
                 pair = self._pair_of(rule)
                 if pair not in self._rules:
-                    self._pairs[coin] = pair
+                    self._pairs[coin], self._coins[pair] = pair, coin
                     self._rules[pair] = TradingRule.from_core(rule, pair)
 
     def _pair_of(self, rule: CoreRule) -> str:
@@ -188,13 +189,14 @@ class ExchangePyBase(ExchangeBase):
 
     def _coin(self, trading_pair: str) -> str:
         """The venue's symbol of a pair, or `ConfigError`."""
-        if trading_pair not in self._rules:
+        coin = self._coins.get(trading_pair)
+        if coin is None:
             if not self._rules:
                 raise NotReady("instruments are not loaded; await start_network() first")
             near = [pair for pair in self._rules if pair.casefold() == trading_pair.casefold()]
             hint = f"did you mean {near[0]}?" if near else "see trading_rules for the pairs"
             raise ConfigError(f"{self.name} has no trading pair {trading_pair!r}; {hint} (pairs are case-sensitive)")
-        return self._pairs.inverse[trading_pair]
+        return coin
 
     def _core_rule(self, trading_pair: str) -> CoreRule:
         return self.engine.trading_rules[self._coin(trading_pair)]
@@ -259,7 +261,7 @@ class ExchangePyBase(ExchangeBase):
         return _PairMap(self._pairs)
 
     async def exchange_symbol_associated_to_pair(self, trading_pair: str) -> str:
-        return self._pairs.inverse[trading_pair]
+        return self._coins[trading_pair]
 
     async def trading_pair_associated_to_exchange_symbol(self, symbol: str) -> str:
         return self._pairs[symbol]

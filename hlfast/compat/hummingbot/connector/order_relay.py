@@ -1,7 +1,7 @@
 """OrderRelay: the core's facts about orders, told as Hummingbot's records and events. It decides nothing.
 
 The core's tracker has decided what happened and in which order (G2-G6, G11); here each of its events changes one record
-and triggers one event. An order that is placed inside a `holding()` block is told of in the loop's next turn.
+and triggers one event. What arises inside a `holding()` block is told in the loop's next turn; states follow at once.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ STATES = {
 
 
 class OrderRelay:
-    """`quote_of(coin)`: the pair's quote where the fee's USDC is written as that (perps), else None."""
+    """`fee_token_of(fill)`: the name under which a fill's fee is told."""
 
     def __init__(self, tracker: ClientOrderTracker, fee_token_of: Callable[[CoreFill], str]) -> None:
         self._tracker = tracker
@@ -70,7 +70,7 @@ class OrderRelay:
 
     def on_order_event(self, event: ev.OrderEvent) -> None:
         """For the core's bus."""
-        if self._is_holding or self._held:
+        if (self._is_holding or self._held) and not isinstance(event, ev.OrderStateChanged):
             self._held.append(event)
         else:
             self._tell(event)
@@ -107,8 +107,9 @@ class OrderRelay:
             self._end(order, OrderState.CANCELED)
         elif isinstance(event, ev.OrderFailed):
             reject = event.reject
+            message = str(reject) if reject is not None else event.reason
             kind = reject.code if reject is not None else "Rejected"
-            self._end(order, OrderState.FAILED, {"error_message": event.reason, "error_type": kind})
+            self._end(order, OrderState.FAILED, {"error_message": message, "error_type": kind})
         elif isinstance(event, ev.OrderModified):
             order.update_exchange_order_id(str(core.exchange_order_id))
             order.price, order.amount = core.price, core.amount
