@@ -131,9 +131,7 @@ async def test_a_connector_that_is_not_live_refuses_and_never_queues(perp: Any, 
 
 async def test_cancel_all_tells_of_each_order_once_successes_first(perp: Any, heard: Any, eventually: Any) -> None:
     c = await perp()
-    ids = [
-        c.buy("BTC-USD", D("0.01"), OrderType.LIMIT, D(30000 + n), position_action=OPEN) for n in range(5)
-    ]
+    ids = [c.buy("BTC-USD", D("0.01"), OrderType.LIMIT, D(30000 + n), position_action=OPEN) for n in range(5)]
     results = await c.cancel_all(5)
     assert sorted(result.order_id for result in results) == sorted(ids)
     assert all(result.success for result in results) and c.in_flight_orders == {}

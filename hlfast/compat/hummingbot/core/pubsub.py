@@ -54,6 +54,7 @@ class PubSub:
                     listener(message)
             except Exception:
                 self.logger().error(f"Unexpected error while processing event {key}.", exc_info=True)
+        listener = None  # a logged error holds this frame, which must not hold the last listener
 
 
 def _key(event_tag: Any) -> Any:
