@@ -3,7 +3,7 @@
     python tests/arch/test_index.py          writes the index anew
 
 A test names what it shows in its docstring: "Behaviour 36.", "Behaviours 73 and 74.", "G7" (an order guarantee), "C2" (a
-guarantee of the connection), "L51" (a lesson from another project).
+guarantee of the connection), "L51" (a lesson from another project), "D4" (a defect of Hummingbot's connectors).
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ BEHAVIOURS = range(
 GUARANTEES = {"G": range(1, 21), "C": range(1, 10)}
 
 LISTED = re.compile(r"\bbehaviours?\s+(\d+(?:(?:,\s*|\s+and\s+|-|–)\d+)*)", re.IGNORECASE)
-CODE = re.compile(r"\b([GCL])(\d{1,3})\b")
+DEFECTS = range(1, 28)
+CODE = re.compile(r"\b([GCLD])(\d{1,3})\b")
 
 HEAD = """# What the tests show
 
@@ -36,6 +37,7 @@ Written by `python tests/arch/test_index.py` from the docstrings of the tests; a
 | `connector/` | the connector against the local exchange, over real sockets |
 | `sim/` | the local exchange itself: matching, money, refusals, verification of signatures, its streams |
 | `engine/`, `cli/`, `examples/` | strategies and their runner, the command line and the demo, the shipped examples |
+| `compat/` | the interfaces of other projects on hlfast, by their own rules and beside the native one |
 | `leaks/` | what frames and objects leave behind: memory stays where it was |
 | `judge.py` `life.py` `virtual_time.py` | what the proofs share: the comparison with the exchange's record, a connector and an exchange told what to do step by step, a loop in made time |
 | `chaos.py` `fault_matrix.py` | proofs that are also commands: `python -m tests.chaos`, `python -m tests.fault_matrix` |
@@ -90,6 +92,8 @@ def text(shown: dict[tuple[str, int], list[str]]) -> str:
         f"Not named by a test: {', '.join(open_ones)}.\n" if open_ones else "Every guarantee is named by a test.\n",
         "## Lessons\n",
         table(shown, "L", "lesson"),
+        "## Defects of Hummingbot's connectors, absent here\n",
+        table(shown, "D", "defect"),
     ]
     return "\n".join(parts)
 
@@ -97,6 +101,11 @@ def text(shown: dict[tuple[str, int], list[str]]) -> str:
 def test_every_behaviour_of_the_connector_is_shown_by_a_test():
     shown = index(TESTS)
     assert [n for n in BEHAVIOURS if ("B", n) not in shown] == []
+
+
+def test_every_defect_is_shown_to_be_absent():
+    shown = index(TESTS)
+    assert [n for n in DEFECTS if ("D", n) not in shown] == []
 
 
 def test_the_index_is_up_to_date():
