@@ -135,7 +135,8 @@ async def test_cancel_all_tells_of_each_order_once_successes_first(perp: Any, he
     results = await c.cancel_all(5)
     assert sorted(result.order_id for result in results) == sorted(ids)
     assert all(result.success for result in results) and c.in_flight_orders == {}
-    assert await c.cancel_all(1) == []
+    c.buy("BTC-USD", D("0.000001"), OrderType.LIMIT, D(30000), position_action=OPEN)  # refused in this turn
+    assert await c.cancel_all(1) == [] and c.in_flight_orders == {}
 
 
 async def test_prices_are_the_books_own_and_a_stale_book_has_none(

@@ -363,3 +363,30 @@ def test_the_tracker_needs_of_its_connector_a_time_and_a_trigger() -> None:
     tracker.start_tracking_order(InFlightOrder("A", "A-B", OrderType.LIMIT, TradeType.SELL, D(1), 0.0))
     tracker.process_order_update(OrderUpdate("A-B", 1.0, S.OPEN, "A"))
     assert told == [MarketEvent.SellOrderCreated]
+
+
+def test_an_update_may_come_while_no_loop_runs(desk: Desk) -> None:
+    """G11: with a current loop a future comes back, finished unless the update waits; without one it is applied at once."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        desk.order()
+        done = desk.say(S.OPEN)
+        assert isinstance(done, asyncio.Future) and done.done()
+        waits = desk.say(S.FILLED)
+        assert not waits.done()
+        desk.fill()
+        loop.run_until_complete(waits)
+        assert desk.told == ["BuyOrderCreated", "OrderFilled", "BuyOrderCompleted"]
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def test_an_order_of_ten_thousand_is_found_by_the_venues_id_again(desk: Desk) -> None:
+    for n in range(10_000):
+        desk.order(str(n), exchange_order_id=f"x{n}")
+    desk.say(S.OPEN, None, "x9999")
+    assert "x9999" in desk.tracker._by_exchange_id
+    desk.say(S.CANCELED, None, "x9999")
+    assert desk.told == ["BuyOrderCreated", "OrderCancelled"]

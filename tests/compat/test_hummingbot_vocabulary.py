@@ -387,6 +387,19 @@ def test_trades_reach_listeners_and_the_last_price() -> None:
     assert heard == [trade] and b.last_trade_price == 100.5 and b.last_applied_trade == 5.0
 
 
+def test_frames_and_arrays_are_taken_and_given() -> None:
+    numpy, pandas = pytest.importorskip("numpy"), pytest.importorskip("pandas")
+    b = OrderBook()
+    b.apply_numpy_snapshot(numpy.array([[99, 1, 4]]), numpy.array([[101, 1, 5]]))
+    columns = ["price", "amount", "update_id"]
+    b.apply_pandas_diffs(pandas.DataFrame([[98.0, 2.0, 6]], columns=columns), pandas.DataFrame(columns=columns))
+    bids, asks = b.snapshot
+    assert bids.values.tolist() == [[99, 1, 4], [98, 2, 6]] and list(asks.columns) == columns
+    assert (b.snapshot_uid, b.last_diff_uid) == (5, 6) and str(bids.dtypes["update_id"]) == "float64"
+    order = limit_order.LimitOrder("abcdef", "A-B", True, "A", "B", D(1), D(2))
+    assert limit_order.LimitOrder.to_pandas([order], 2.0)["Spread"].tolist() == ["50.00%"]
+
+
 def test_messages_tell_their_ids_and_rows() -> None:
     content = {"trading_pair": "A-B", "update_id": 5, "bids": [["1.5", "2", "x"]], "asks": []}
     diff = OrderBookMessage(OrderBookMessageType.DIFF, content, timestamp=1)

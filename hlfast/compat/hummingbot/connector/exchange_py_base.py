@@ -453,6 +453,7 @@ class ExchangePyBase(ExchangeBase):
 
     async def cancel_all(self, timeout_seconds: float) -> list[CancellationResult]:
         """One result an order, successes first. Success: known to be off the book, also when it was gone already."""
+        await asyncio.sleep(0)  # what was refused in this turn of the loop ends first
         cores = {one: self._core_order(one) for one in self._order_tracker.active_orders}
         await self.engine.end_orders([core for core in cores.values() if core is not None], timeout_seconds)
         results = [

@@ -141,7 +141,7 @@ class OrderRelay:
         return TradeUpdate(
             trade_id=trade_id,
             client_order_id=order.client_order_id,
-            exchange_order_id=str(fill.oid) if fill.oid else str(order.exchange_order_id),
+            exchange_order_id=str(fill.oid) if fill.oid else order.exchange_order_id or "",
             trading_pair=order.trading_pair,
             fill_timestamp=seconds,
             fill_price=fill.price,

@@ -19,7 +19,7 @@ HYPERLIQUID_FEES = {
 
 
 def schema_of(exchange: str) -> TradeFeeSchema:
-    """The schema of a connector's name, its `_testnet` and "simulator" forms included."""
+    """The schema of a connector's name, with or without `_testnet`."""
     found = HYPERLIQUID_FEES.get(exchange.removesuffix("_testnet"))
     if found is None:
         raise ValueError(f"no fee schema of {exchange!r}; known: {', '.join(HYPERLIQUID_FEES)}")
