@@ -29,6 +29,7 @@ MODULES = (
     "benchmarks.pipeline.live",
     "benchmarks.tick_to_trade.harness",
     "benchmarks.pipeline.order_life",
+    "benchmarks.pipeline.hummingbot",
     "benchmarks.scale.curves",
     "benchmarks.scale.bursts",
     "benchmarks.scale.universe",

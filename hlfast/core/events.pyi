@@ -86,6 +86,15 @@ class FundingPayment:
     recv_ns: int = 0
 
 @dataclass(frozen=True)
+class AssetContext:
+    coin: str
+    mark_price: Decimal
+    oracle_price: Decimal
+    funding_rate: Decimal
+    open_interest: Decimal
+    recv_ns: int = 0
+
+@dataclass(frozen=True)
 class Liquidation:
     data: dict[str, Any]
     recv_ns: int = 0

@@ -133,6 +133,18 @@ class FundingPayment:
 
 
 @dataclass(frozen=True)
+class AssetContext:
+    """An instrument's mark and oracle price and its funding rate (a fraction an hour); of those that are watched with `context`."""
+
+    coin: str
+    mark_price: Decimal
+    oracle_price: Decimal
+    funding_rate: Decimal
+    open_interest: Decimal
+    recv_ns: int = 0
+
+
+@dataclass(frozen=True)
 class Liquidation:
     """The venue's notice of a liquidation that concerns the account, as it was sent."""
 

@@ -3,7 +3,8 @@
     python tests/arch/test_index.py          writes the index anew
 
 A test names what it shows in its docstring: "Behaviour 36.", "Behaviours 73 and 74.", "G7" (an order guarantee), "C2" (a
-guarantee of the connection), "L51" (a lesson from another project), "S6" (a defect of the official SDK).
+guarantee of the connection), "L51" (a lesson from another project), "S6" (a defect of the official SDK), "D4" (a defect
+of Hummingbot's connectors).
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ BEHAVIOURS = range(
     1, 79
 )  # of the phases that the connector consists of; later ones belong to the gateway and the engine
 GUARANTEES = {"G": range(1, 21), "C": range(1, 10)}
-DEFECTS = range(1, 37)  # of the official SDK, mended in the drop-in
+DEFECTS = {"S": range(1, 37), "D": range(1, 28)}  # of the official SDK, of Hummingbot's connectors
 
 LISTED = re.compile(r"\bbehaviours?\s+(\d+(?:(?:,\s*|\s+and\s+|-|–)\d+)*)", re.IGNORECASE)
-CODE = re.compile(r"\b([GCLS])(\d{1,3})\b")
+CODE = re.compile(r"\b([GCLSD])(\d{1,3})\b")
 
 HEAD = """# What the tests show
 
@@ -38,6 +39,7 @@ Written by `python tests/arch/test_index.py` from the docstrings of the tests; a
 | `l4/` | the order-by-order book: the book itself, its frames, and a node that does its worst |
 | `sim/` | the local exchange itself: matching, money, refusals, verification of signatures, its streams |
 | `compat/` | the drop-in for the official SDK: beside the original, against far ends that misbehave, on the local exchange |
+| `compat/hummingbot/` | Hummingbot's vocabulary, by its own rules and beside the native interface |
 | `engine/`, `cli/`, `examples/` | strategies and their runner, the command line and the demo, the shipped examples |
 | `leaks/` | what frames and objects leave behind: memory stays where it was |
 | `judge.py` `life.py` `virtual_time.py` | what the proofs share: the comparison with the exchange's record, a connector and an exchange told what to do step by step, a loop in made time |
@@ -111,6 +113,8 @@ def text(shown: dict[tuple[str, int], list[str]]) -> str:
         table(shown, "L", "lesson"),
         "## Defects of the official SDK, mended in the drop-in\n",
         table(shown, "S", "defect"),
+        "## Defects of Hummingbot's connectors, absent here\n",
+        table(shown, "D", "defect"),
     ]
     return "\n".join(parts)
 
@@ -120,9 +124,9 @@ def test_every_behaviour_of_the_connector_is_shown_by_a_test():
     assert [n for n in BEHAVIOURS if ("B", n) not in shown] == []
 
 
-def test_every_defect_of_the_sdk_is_shown_mended_by_a_test():
+def test_every_defect_of_other_projects_is_shown_mended_by_a_test():
     shown = index(TESTS)
-    assert [n for n in DEFECTS if ("S", n) not in shown] == []
+    assert [(letter, n) for letter, numbers in DEFECTS.items() for n in numbers if (letter, n) not in shown] == []
 
 
 def test_the_index_is_up_to_date():

@@ -284,6 +284,23 @@ async def test_garbage_from_the_venue_is_reported_and_survived(trader, heard, ev
     assert hl.cancel(order) and await order.done() is S.CANCELLED
 
 
+async def test_mark_oracle_and_funding_come_as_events_and_again_after_a_cut(exchange, trader, heard, eventually):
+    """C3: the stream of a perp's context, each figure from its own field; a spot pair has none."""
+    hl = await trader(0, watch="")
+    told = heard(hl, ev.AssetContext)
+    hl.watch("BTC", context=True)
+    event = await eventually(lambda: told.events and told.events[-1])
+    meta, contexts = await hl.info.request("metaAndAssetCtxs")
+    context = contexts[[row["name"] for row in meta["universe"]].index("BTC")]
+    figures = (event.mark_price, event.oracle_price, event.funding_rate, event.open_interest)
+    assert [str(x) for x in figures] == [context[k] for k in ("markPx", "oraclePx", "funding", "openInterest")]
+    await exchange.cut()
+    told.events.clear()
+    assert (await eventually(lambda: told.events))[0].coin == "BTC"
+    with pytest.raises(ConfigError, match="spot pair"):
+        hl.watch("@107", context=True)
+
+
 async def test_handlers_that_raise_or_call_back_break_nothing(trader, heard, eventually):
     """G12, L120, behaviours 37 and 131: in each position, for hot and cold events."""
     maker, hl = await trader(0), await trader(1)

@@ -19,6 +19,13 @@ DATA_EVENTS = {
     ev.BalanceUpdate: {"asset": "USDC", "available": Decimal(1), "total": Decimal(2)},
     ev.FundingPayment: {"coin": "BTC", "amount": Decimal("-0.5"), "rate": "0.0000125", "time_ms": 1},
     ev.Liquidation: {"data": {"lid": 1}},
+    ev.AssetContext: {
+        "coin": "BTC",
+        "mark_price": Decimal("1"),
+        "oracle_price": Decimal("2"),
+        "funding_rate": Decimal("0.0000125"),
+        "open_interest": Decimal("3"),
+    },
     ev.StreamStatus: {"stream": "account", "state": "LIVE", "reason": "synchronised"},
     ev.Recovered: {"gap_ns": 5, "fills": 2, "orders": 1, "consistent": True},
     ev.ConnectorError: {"code": "venue_error", "text": "Too many requests"},

@@ -463,11 +463,17 @@ class HyperliquidConnector(ConnectorBase):
         }
 
     # -- market data ------------------------------------------------------------------------------------------------
-    def watch(self, coin: str, *, book: bool = True, bbo: bool = True, trades: bool = False) -> None:
+    def watch(
+        self, coin: str, *, book: bool = True, bbo: bool = True, trades: bool = False, context: bool = False
+    ) -> None:
+        """Subscribe to an instrument's streams. `context`: mark, oracle and funding of a perp, as `AssetContext` events."""
         rule = self.resolve(coin)
-        kinds = {kind for kind, on in (("l2Book", book), ("bbo", bbo), ("trades", trades)) if on}
+        wanted = (("l2Book", book), ("bbo", bbo), ("trades", trades), ("activeAssetCtx", context))
+        kinds = {kind for kind, on in wanted if on}
         if not kinds:
-            raise ConfigError(f"watch({coin!r}) asks for nothing; switch on book, bbo or trades")
+            raise ConfigError(f"watch({coin!r}) asks for nothing; switch on book, bbo, trades or context")
+        if context and not rule.is_perpetual:
+            raise ConfigError(f"{coin!r} is a spot pair: it has no mark, oracle or funding")
         if self.market.watch(rule, kinds) and self._market_session.state is StreamState.LIVE:
             self._market_session.set_state(StreamState.SUBSCRIBING, f"subscribing to {rule.coin}")
 
@@ -748,6 +754,8 @@ class HyperliquidConnector(ConnectorBase):
                 self._on_venue_error(str(data))
             elif channel == "user":
                 self._on_user_event(data)
+            elif channel == "activeAssetCtx":
+                self._on_asset_context(data, recv_ns)
 
         router.cold_sink = cold
         router.error_sink = self._on_scan_error
@@ -875,6 +883,19 @@ class HyperliquidConnector(ConnectorBase):
         funding = data.get("funding")
         if funding:
             self.book_funding(funding)
+
+    def _on_asset_context(self, data: dict[str, Any], recv_ns: int) -> None:
+        context = data["ctx"]
+        self.bus.emit(
+            ev.AssetContext(
+                coin=data["coin"],
+                mark_price=Decimal(context["markPx"]),
+                oracle_price=Decimal(context["oraclePx"]),
+                funding_rate=Decimal(context["funding"]),
+                open_interest=Decimal(context["openInterest"]),
+                recv_ns=recv_ns,
+            )
+        )
 
     def book_funding(self, row: dict[str, Any]) -> bool:
         """Book a funding payment once, and tell of it; `row`: time, coin, usdc, fundingRate."""
