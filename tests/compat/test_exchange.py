@@ -26,6 +26,7 @@ from hlfast.venues.hyperliquid.nonce import nonce_manager_for
 from hlfast.venues.hyperliquid.sign import Signer
 
 from .calls import CALLS, MAINNET, META, SPOT_META, TESTNET, exchange_of
+from .children import HOME, surroundings
 
 KEY = FUNDED_ACCOUNTS[0].key
 VAULT = "0x" + "3c" * 20
@@ -108,6 +109,8 @@ def test_a_second_process_with_the_key_is_warned_about_and_shares_the_counter(ca
     exchange._next_nonce()
     with subprocess.Popen(
         [sys.executable, "-c", SECOND, key],
+        cwd=HOME,
+        env=surroundings(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -6,7 +6,6 @@ local address; the drop-in is given the official one and routed.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 from hlfast.sim import FUNDED_ACCOUNTS
 
 from .calls import TESTNET
+from .children import surroundings
 
 PROGRAM = """
 import json
@@ -87,10 +87,14 @@ def masked(text: str, url: str) -> list[str]:
 
 
 def run(command: list[str], venue: Any, cwd: Path) -> tuple[int, list[str], str]:
-    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), *(p for p in sys.path if p))))
-    env = {**os.environ, "PYTHONPATH": path}
     ran = subprocess.run(
-        [sys.executable, *command], cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, *command],
+        cwd=cwd,
+        env=surroundings(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     return ran.returncode, masked(ran.stdout, venue.url), ran.stderr
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import subprocess
 import sys
 import textwrap
@@ -20,6 +19,7 @@ from hlfast.sim import FUNDED_ACCOUNTS
 from hlfast.venues.hyperliquid.sign import Signer
 
 from .calls import MAINNET, META, SPOT_META, TESTNET
+from .children import HOME, surroundings
 from .far_end import FarEnd, answer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,17 +34,29 @@ sys.meta_path.insert(0, Hide())
 
 
 def python(code: str, *arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), *(p for p in sys.path if p))))
-    env = {**os.environ, "PYTHONPATH": path, **environment}
     command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(
+        command,
+        cwd=cwd or HOME,
+        env=surroundings(**environment),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
 
 def run_program(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), *(p for p in sys.path if p))))
-    env = {**os.environ, "PYTHONPATH": path, **environment}
     command = [sys.executable, "-m", "hlfast.compat.hyperliquid", *arguments]
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(
+        command,
+        cwd=cwd or HOME,
+        env=surroundings(**environment),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
 
 # -- install ------------------------------------------------------------------------------------------------------------
@@ -304,10 +316,10 @@ def test_a_script_that_only_subscribes_lives_until_it_disconnects_and_then_ends_
 
     At the end nothing hangs or complains. A name has to be looked up, which the interpreter's own helpers refuse by then.
     """
-    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), *(p for p in sys.path if p))))
     with subprocess.Popen(
         [sys.executable, "-c", SUBSCRIBER, venue.url.replace("127.0.0.1", host)],
-        env={**os.environ, "PYTHONPATH": path},
+        cwd=HOME,
+        env=surroundings(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
