@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from hlfast import __version__
+from hlfast.cli.gateway_command import gateway
 from hlfast.cli.journal_commands import fills, orders
 from hlfast.cli.sim_command import sim
 from hlfast.errors import ConfigError, HlfastError
@@ -143,6 +144,7 @@ def build(as_json: bool) -> None:
             click.echo(f"{name:<10} {value}")
 
 
+cli.add_command(gateway)
 cli.add_command(orders)
 cli.add_command(fills)
 cli.add_command(sim)

@@ -214,7 +214,7 @@ class FakeConnector(ConnectorBase):
     def sell(self, coin: Any, size: Any = None, price: Any = None, **kw: Any) -> InFlightOrder:
         return self._submit(coin, TradeType.SELL, size, price, kw)
 
-    def place(self, orders: Sequence[OrderParams]) -> list[InFlightOrder]:
+    def place(self, orders: Sequence[OrderParams], *, grouping: str | None = None) -> list[InFlightOrder]:
         return [
             self._submit(
                 p.coin, p.side or TradeType.BUY, p.size, p.price, {"client_order_id": p.client_order_id, "tif": p.tif}
