@@ -26,7 +26,7 @@ from hlfast.engine import gateway_messages as read
 from hlfast.engine.gateway_events import OrderEventPublisher
 from hlfast.engine.gateway_memory import Ended, Memory, Record, Waiting
 from hlfast.engine.gateway_messages import Envelope, Refused
-from hlfast.engine.gateway_reasons import RETRIED, end_of, refusal_of
+from hlfast.engine.gateway_reasons import RETRIED, end_of, refusal_of, words_of
 from hlfast.engine.gateway_reports import Reports, details_of
 from hlfast.engine.gateway_symbols import SymbolTable
 from hlfast.errors import ConfigError, HlfastError, NotReady, OrderDenied, RangeError
@@ -301,9 +301,14 @@ class OrderDesk:
                 self.connector.buy(orders[0])
             else:
                 self.connector.sell(orders[0])
-        except HlfastError as error:
+        except Exception as error:
+            if not isinstance(error, HlfastError):
+                log.exception("placing %s failed", envelope.cl_id)
             refused = _not_sent(error, asked)
             for record in records:
+                order = self.connector.get_order(record.coid)
+                if order is not None and not order.is_done:
+                    continue  # it may have left: what became of it is told when it is known
                 if record.state == "pending":  # else its failure was told as an event already
                     own = Envelope(record.cl_id, "place")
                     told = self.reports.rejection(own, refused, record.tags)
@@ -617,6 +622,7 @@ class OrderDesk:
         else:
             text = event.reject.text if event.reject is not None else event.reason
             canonical, raw = refusal_of(text)
+            text = words_of(text)
             if raw == "transport_error" and record.was_throttled:
                 canonical, raw = "rate_limited", "too_many_requests"
         self._refused(record, order, canonical, raw, text, event.time_ms, *self._flags(event))
@@ -717,7 +723,7 @@ class _Grid:
         )
 
 
-def _refused_by(error: HlfastError, otherwise: str) -> Refused:
+def _refused_by(error: Exception, otherwise: str) -> Refused:
     text = str(error)
     if isinstance(error, NotReady):
         raw = next((raw for begins, raw in _NOT_SENT if text.startswith(begins)), "not_connected")
@@ -733,7 +739,7 @@ def _refused_by(error: HlfastError, otherwise: str) -> Refused:
     return Refused("parameter_error" if isinstance(error, ConfigError) else otherwise, text)
 
 
-def _not_sent(error: HlfastError, asked: read.Place) -> Refused:
+def _not_sent(error: Exception, asked: read.Place) -> Refused:
     """Why the connector did not take an order, as the gateway's code."""
     if isinstance(error, NotReady) and asked.kind == "market" and "book" in str(error):
         return Refused("no_reference_price", str(error))

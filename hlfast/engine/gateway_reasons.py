@@ -146,6 +146,12 @@ def refusal_of(text: str) -> tuple[str, str]:
     return "venue_reject", "exchange_rejected"
 
 
+def words_of(text: str) -> str:
+    """For people: a status word (a row that was ahead of its answer) together with the text that it stands for."""
+    found = next((begins for begins, _, raw in _TEXTS if raw == text), "")
+    return f"{found} ({text})" if found else text
+
+
 def end_of(word: str) -> tuple[str, str]:
     """(canonical code, raw code) of the end of an order that was accepted."""
     found = _CANCELS.get(word)
