@@ -43,7 +43,18 @@ _ROLES = {
 _TRUE, _FALSE = ("1", "true", "yes"), ("0", "false", "no")
 _BRACKET = frozenset(
     f"bracket.{name}"
-    for name in ["mode", "size", "reduce_only", "oco", "tp.type", "tp.px", "tp.limit_px", "sl.type", "sl.px", "sl.limit_px"]
+    for name in [
+        "mode",
+        "size",
+        "reduce_only",
+        "oco",
+        "tp.type",
+        "tp.px",
+        "tp.limit_px",
+        "sl.type",
+        "sl.px",
+        "sl.limit_px",
+    ]
 )
 _KNOWN_PARAMS = _BRACKET | {
     "orderFilter", "triggerDirection", "triggerPrice", "ttl_ms", "quantize",

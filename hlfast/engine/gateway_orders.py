@@ -79,6 +79,7 @@ class OrderDesk:
         self._removers: list[Callable[[], None]] = []
         self._table: SymbolTable | None = None
         self._table_of: Mapping[str, TradingRule] | None = None
+        self._started_ms = clock.wall_clock_ms()
         self.is_stopping = False
         self.bad_messages = 0
         self.unknown_params = 0
@@ -578,7 +579,8 @@ class OrderDesk:
         decimals = order.sz_decimals
         lots = fill.lots if fill.sz_decimals == decimals else to_scaled(fill.amount, decimals)
         record.cum_lots += lots
-        flags = (*self._flags(event), *(("late",) if event.is_late else ()))
+        is_recovered = event.recovered or fill.time_ms < self._started_ms
+        flags = (*(("recovered",) if is_recovered else ()), *(("late",) if event.is_late else ()))
         self.reports.fill(record, order, fill, self._name(order), flags)
         self.events.fill(order, fill, record.cl_id, self._name(order), record.cum_lots, event.is_partial)
 

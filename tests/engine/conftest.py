@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -228,10 +231,7 @@ class FakeConnector(ConnectorBase):
         return self._submit(coin, TradeType.SELL, size, price, kw)
 
     def place(self, orders: Sequence[OrderParams], *, grouping: str | None = None) -> list[InFlightOrder]:
-        return [
-            self._submit(p, p.side or TradeType.BUY, None, None, {})
-            for p in orders
-        ]
+        return [self._submit(p, p.side or TradeType.BUY, None, None, {}) for p in orders]
 
     def modify(self, order: InFlightOrder | str, **changes: Any) -> bool:
         raise AssertionError("no strategy under test modifies orders")
@@ -294,7 +294,7 @@ QUICK = hlfast.Settings(backoff_min=0.02, backoff_max=0.2, hold_ms=500, post_tim
 class Desk:
     """A gateway on a local exchange, and a strategy's sockets to it: `send` what you like, `heard` has what it said."""
 
-    def __init__(self, exchange: SimExchange, gateway: Gateway) -> None:
+    def __init__(self, exchange: SimExchange, gateway: Any) -> None:
         import zmq
 
         self.exchange, self.gateway = exchange, gateway
@@ -317,15 +317,15 @@ class Desk:
         return self
 
     def close(self) -> None:
-        self.push.close()
-        self.sub.close()
-        self.context.term()
+        self.context.destroy(0)
 
     # -- a strategy's side ------------------------------------------------------------------------------------------
     def send(self, message: Any) -> None:
         self.push.send(message if isinstance(message, bytes) else json.dumps(message).encode())
 
-    def place(self, cl_id: str, side: str = "buy", size: str = "0.001", price: str | None = "60000", **more: Any) -> None:
+    def place(
+        self, cl_id: str, side: str = "buy", size: str = "0.001", price: str | None = "60000", **more: Any
+    ) -> None:
         """Further keys go into the details; `tags`, `ts_ns`, `venue`, `product_type` and so on beside them."""
         beside = {key: more.pop(key) for key in ("tags", "ts_ns", "venue", "product_type", "version") if key in more}
         details = {"symbol": "BTC", "side": side, "order_type": "limit", "size": size, **more}
@@ -448,3 +448,55 @@ async def open_sim(**options: Any) -> SimExchange:
     await exchange.start()
     exchange.engine.house.set_book("BTC", bids=[("64990", "1")], asks=[("65010", "1")])
     return exchange
+
+
+class Process:
+    """`hlfast gateway` in a process of its own, which can be killed."""
+
+    def __init__(self, exchange: Any, folder: Path, *arguments: str) -> None:
+        self.command = [
+            sys.executable, "-c", "from hlfast.cli import main; main()", "gateway", "--network", exchange.http_url, "--json",
+            "--directory", str(folder / "s"), "--journal", str(folder / "j"), *arguments,
+        ]  # fmt: skip
+        self.endpoints: dict[str, str] = {}
+        self.environment = {**os.environ, "HLFAST_STATE": str(folder / "state")}
+
+    async def start(self) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            *self.command, stdout=asyncio.subprocess.PIPE, env=self.environment
+        )
+        assert self.process.stdout is not None
+        line = await asyncio.wait_for(self.process.stdout.readline(), 60)
+        self.endpoints = json.loads(line)
+
+    async def end(self, number: int = signal.SIGKILL) -> int:
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        return await asyncio.wait_for(self.process.wait(), 30)
+
+
+@pytest.fixture
+async def open_process(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
+    """`exchange, gateway, desk`: an exchange here, `hlfast gateway` in another process, and a strategy's sockets to it."""
+    pytest.importorskip("zmq", reason="the gateway needs pyzmq")
+    ends: list[Callable[[], Any]] = []
+
+    async def start(settings: dict[str, Any] | None = None) -> Any:
+        exchange = await open_sim()
+        ends.append(exchange.stop)
+        more: tuple[str, ...] = ()
+        if settings:
+            (tmp_path / "settings.json").write_text(json.dumps(settings))
+            more = ("--settings", str(tmp_path / "settings.json"))
+        gateway = Process(exchange, tmp_path, *more)
+        await gateway.start()
+        ends.append(gateway.end)
+        desk = Desk(exchange, gateway)
+        ends.append(desk.close)
+        return exchange, gateway, await desk.ready()
+
+    yield start
+    for end in reversed(ends):
+        found = end()
+        if found is not None:
+            await found

@@ -53,7 +53,11 @@ class Wire:
 
     def ask(self, message: Any, **more: Any) -> list[dict[str, Any]]:
         before = len(self.lines)
-        frames = message if isinstance(message, list) else [message if isinstance(message, bytes) else json.dumps(message).encode()]
+        frames = (
+            message
+            if isinstance(message, list)
+            else [message if isinstance(message, bytes) else json.dumps(message).encode()]
+        )
         self.desk.on_message(frames, **more)
         return self.told[before:]
 
@@ -66,7 +70,13 @@ def wire(connector: Any) -> Wire:
 def order(**changes: Any) -> dict[str, Any]:
     """A good message; `details__price=None` takes a key of the details away, others replace."""
     details = {"symbol": "BTC", "side": "buy", "order_type": "limit", "size": "0.001", "price": "60000"}
-    body: dict[str, Any] = {"version": 1, "cl_id": "id", "action": "place", "venue": "hyperliquid", "product_type": "perpetual"}
+    body: dict[str, Any] = {
+        "version": 1,
+        "cl_id": "id",
+        "action": "place",
+        "venue": "hyperliquid",
+        "product_type": "perpetual",
+    }
     for key, value in changes.items():
         where, name = (details, key[9:]) if key.startswith("details__") else (body, key)
         if value is None:
@@ -159,9 +169,15 @@ def test_what_cannot_be_done_is_rejected_with_its_code(wire, message, raw):
     """Contract 3, 5.2: never silence, never a crash, and nothing is sent."""
     (report,) = wire.ask(message)
     assert (report["status"], report["raw_code"], report["reason_code"]) == ("rejected", raw, GATEWAY_CODES[raw])
-    assert report["reason_text"] and report["run_id"] and report["seq"] == 1 and report["tags"]["venue"] == "hyperliquid"
+    assert (
+        report["reason_text"] and report["run_id"] and report["seq"] == 1 and report["tags"]["venue"] == "hyperliquid"
+    )
     if not report["cl_id"]:
-        frames = message if isinstance(message, list) else [message if isinstance(message, bytes) else json.dumps(message).encode()]
+        frames = (
+            message
+            if isinstance(message, list)
+            else [message if isinstance(message, bytes) else json.dumps(message).encode()]
+        )
         assert report["frame_sha256"] == hashlib.sha256(b"".join(frames)).hexdigest()
     assert wire.connector.sent == [] and wire.connector.tracker.active_orders == []
 
@@ -243,7 +259,9 @@ TIFS = [
 def test_each_time_in_force(given_tif, limit, market):
     """Contract 2.3."""
     for kind, wanted in (("limit", limit), ("market", market)):
-        envelope, _ = read.envelope_of([json.dumps(order(details__time_in_force=given_tif, details__order_type=kind)).encode()])
+        envelope, _ = read.envelope_of(
+            [json.dumps(order(details__time_in_force=given_tif, details__order_type=kind)).encode()]
+        )
         if wanted is None:
             with pytest.raises(Refused) as caught:
                 read.read_place(envelope, clock.epoch_ns())
@@ -266,7 +284,9 @@ TRIGGERS = [
 @pytest.mark.parametrize(("tags", "params", "side", "kind"), TRIGGERS)
 def test_each_source_of_a_triggers_kind(tags, params, side, kind):
     """Contract 2.5: sources that disagree are refused."""
-    message = order(tags=tags, details__params=params, details__side=side, details__order_type="stop", details__stop_price="7")
+    message = order(
+        tags=tags, details__params=params, details__side=side, details__order_type="stop", details__stop_price="7"
+    )
     envelope, _ = read.envelope_of([json.dumps(message).encode()])
     if kind is None:
         with pytest.raises(Refused) as caught:
@@ -350,7 +370,10 @@ def test_each_end_of_an_accepted_order(word, code):
 def rules() -> SymbolTable:
     from hlfast.core.trading_rule import TradingRule
 
-    perp = [TradingRule(c, sz_decimals=3, asset=n, trading_pair=f"{c}-USD") for n, c in enumerate(("BTC", "kPEPE", "xyz:NVDA", "HYPE"))]
+    perp = [
+        TradingRule(c, sz_decimals=3, asset=n, trading_pair=f"{c}-USD")
+        for n, c in enumerate(("BTC", "kPEPE", "xyz:NVDA", "HYPE"))
+    ]
     spot = [
         TradingRule("@107", sz_decimals=2, asset=10107, trading_pair="HYPE/USDC", is_perpetual=False),
         TradingRule("PURR/USDC", sz_decimals=0, asset=10000, trading_pair="PURR/USDC", is_perpetual=False),

@@ -32,7 +32,11 @@ async def test_an_order_is_accepted_when_the_venue_has_it_and_its_fills_follow(o
     desk.exchange.engine.house.rest("BTC", "sell", "63990", "0.006")
     await desk.until(lambda: len(desk.fills("mm-1")) == 2)
     first, second = desk.fills("mm-1")
-    assert (first["size"], first["leaves_size"], first["cum_size"]) == (Decimal("0.004"), Decimal("0.006"), Decimal("0.004"))
+    assert (first["size"], first["leaves_size"], first["cum_size"]) == (
+        Decimal("0.004"),
+        Decimal("0.006"),
+        Decimal("0.004"),
+    )
     assert (second["leaves_size"], second["cum_size"]) == (Decimal("0.0"), Decimal("0.01"))
     assert first["liquidity"] == "maker" and first["side"] == "buy" and first["fee_currency"] == "USDC"
     assert first["tags"] == {
@@ -50,7 +54,11 @@ async def test_a_refusal_of_the_venue_has_its_canonical_code_and_its_words(open_
     desk = await open_desk()
     desk.place("cross", price="65020", time_in_force="POST_ONLY")
     report = await desk.report("cross")
-    assert (report["status"], report["reason_code"], report["raw_code"]) == ("rejected", "post_only_violation", "badAloPxRejected")
+    assert (report["status"], report["reason_code"], report["raw_code"]) == (
+        "rejected",
+        "post_only_violation",
+        "badAloPxRejected",
+    )
     assert report["reason_text"].startswith("Post only order would have immediately matched")
     (failed,) = await desk.until(lambda: desk.events("failed", "cross"))
     assert failed["failure_reason"].startswith("post_only_violation: Post only order")
@@ -75,7 +83,11 @@ async def test_a_market_order_without_a_fresh_book_is_rejected(open_desk):
     desk = await open_desk()
     desk.place("blind", price=None, order_type="market")
     report = await desk.report("blind")
-    assert (report["status"], report["reason_code"], report["raw_code"]) == ("rejected", "network_error", "no_reference_price")
+    assert (report["status"], report["reason_code"], report["raw_code"]) == (
+        "rejected",
+        "network_error",
+        "no_reference_price",
+    )
 
 
 async def test_values_off_the_grid_are_fitted_never_to_the_senders_disadvantage(open_desk):
@@ -98,7 +110,16 @@ async def test_a_cancel_is_answered_and_its_target_reported_once(open_desk):
     desk = await open_desk()
     desk.place("a", tags={"strategy": "x"})
     await desk.report("a")
-    desk.send({"version": 1, "cl_id": "c-1", "action": "cancel", "venue": "bybit", "details": {"cl_id_to_cancel": "a"}, "tags": {"t": "1"}})
+    desk.send(
+        {
+            "version": 1,
+            "cl_id": "c-1",
+            "action": "cancel",
+            "venue": "bybit",
+            "details": {"cl_id_to_cancel": "a"},
+            "tags": {"t": "1"},
+        }
+    )
     assert (await desk.report("c-1"))["status"] == "accepted"
     assert desk.reports("c-1")[0]["tags"] == {"t": "1", "venue": "hyperliquid"}
     end = desk.reports("a")[1]
@@ -129,7 +150,9 @@ async def test_a_cancel_by_the_venues_id_alone_is_enough(open_desk):
     desk = await open_desk()
     desk.place("by-oid")
     oid = int((await desk.report("by-oid"))["exchange_order_id"])
-    desk.send({"cl_id": "c", "action": "cancel", "venue": "hyperliquid", "details": {"cancel": {"exchange_order_id": oid}}})
+    desk.send(
+        {"cl_id": "c", "action": "cancel", "venue": "hyperliquid", "details": {"cancel": {"exchange_order_id": oid}}}
+    )
     assert (await desk.report("c"))["status"] == "accepted"
     assert (await desk.report("by-oid", 2))["status"] == "canceled"
 
@@ -142,7 +165,9 @@ async def test_a_replace_keeps_the_id_and_gets_a_new_number(open_desk):
     desk.replace("rep-1", "r", new_price="61000", new_size="0.02")
     assert (await desk.report("rep-1"))["status"] == "accepted"
     told = desk.reports("r")[1]
-    assert told["status"] == "replaced" and told["exchange_order_id"] != old and told["reason_text"] == f"replaced {old}"
+    assert (
+        told["status"] == "replaced" and told["exchange_order_id"] != old and told["reason_text"] == f"replaced {old}"
+    )
     assert told["details"]["price"] == 61000 and told["details"]["size"] == Decimal("0.02")
     (resting,) = desk.open_orders()
     assert str(resting.oid) == told["exchange_order_id"]
@@ -228,7 +253,16 @@ async def test_triggers_wait_and_a_take_profit_is_sent_as_one(open_desk):
     desk.place("open", size="0.01", price="65010", time_in_force="IOC")
     await desk.until(lambda: desk.fills("open"))
     desk.place("sl", side="sell", size="0.01", price=None, order_type="stop", stop_price="60000", reduce_only=True)
-    desk.place("tp", side="sell", size="0.01", price="70100", order_type="stop_limit", stop_price="70000", reduce_only="true", tags={"role": "takeprofit"})
+    desk.place(
+        "tp",
+        side="sell",
+        size="0.01",
+        price="70100",
+        order_type="stop_limit",
+        stop_price="70000",
+        reduce_only="true",
+        tags={"role": "takeprofit"},
+    )
     for cl_id in ("sl", "tp"):
         assert (await desk.report(cl_id))["status"] == "accepted", desk.reports(cl_id)
     assert {o.trigger.tpsl: o.trigger.is_market for o in desk.open_orders()} == {"sl": True, "tp": False}
@@ -261,7 +295,9 @@ async def test_a_bracket_travels_in_one_action_and_each_leg_is_reported(open_des
 async def test_a_bracket_whose_entry_is_refused_rejects_all_legs(open_desk):
     """Contract 2.6: a batch-wide refusal."""
     desk = await open_desk()
-    desk.place("b", size="0.01", price="65020", time_in_force="PO", params={"bracket.mode": "bundle", "bracket.tp.px": "66000"})
+    desk.place(
+        "b", size="0.01", price="65020", time_in_force="PO", params={"bracket.mode": "bundle", "bracket.tp.px": "66000"}
+    )
     assert (await desk.report("b"))["status"] == "rejected"
     assert (await desk.report("b::tp"))["status"] == "rejected", desk.reports("b::tp")
 
@@ -274,11 +310,29 @@ async def test_what_was_missed_can_be_asked_for_again(open_desk):
     await desk.report("o2")
     before = desk.reports()
     first, last = before[0]["seq"], before[-1]["seq"]
-    desk.send({"version": 1, "cl_id": "rs-1", "action": "resend", "details": {"topic": "exec.report", "from_seq": first, "to_seq": last}})
+    desk.send(
+        {
+            "version": 1,
+            "cl_id": "rs-1",
+            "action": "resend",
+            "details": {"topic": "exec.report", "from_seq": first, "to_seq": last},
+        }
+    )
     assert (await desk.report("rs-1"))["status"] == "accepted"
-    again = await desk.until(lambda: [r for r in desk.reports() if r.get("duplicate")][2:] and [r for r in desk.reports() if r.get("duplicate")])
+    again = await desk.until(
+        lambda: (
+            [r for r in desk.reports() if r.get("duplicate")][2:] and [r for r in desk.reports() if r.get("duplicate")]
+        )
+    )
     assert [{**r, "duplicate": None} for r in again] == [{**r, "duplicate": None} for r in before]
-    desk.send({"version": 1, "cl_id": "rs-2", "action": "resend", "details": {"topic": "exec.report", "from_seq": 1, "to_seq": 10_000}})
+    desk.send(
+        {
+            "version": 1,
+            "cl_id": "rs-2",
+            "action": "resend",
+            "details": {"topic": "exec.report", "from_seq": 1, "to_seq": 10_000},
+        }
+    )
     refused = await desk.report("rs-2")
     assert (refused["status"], refused["raw_code"]) == ("rejected", "bad_field")
 
@@ -328,7 +382,11 @@ async def test_an_order_that_another_program_placed_is_told_as_external(open_des
 @pytest.mark.parametrize("transport", ["ipc", "tcp"])
 async def test_both_transports_carry_the_same(open_desk, transport):
     """Contract 1."""
-    endpoints = {} if transport == "ipc" else {name: "tcp://127.0.0.1:*" for name in ("orders", "reports", "events", "trades", "books")}
+    endpoints = (
+        {}
+        if transport == "ipc"
+        else {name: "tcp://127.0.0.1:*" for name in ("orders", "reports", "events", "trades", "books")}
+    )
     desk = await open_desk(GatewaySettings(transport=transport, endpoints=endpoints))
     desk.place("t")
     assert (await desk.report("t"))["status"] == "accepted"
@@ -359,7 +417,9 @@ async def test_the_contracts_example_order_gets_the_stated_answer_byte_for_byte(
         '"size":0.012,"filled_size":0.0,"remaining_size":0.012},"tags":{"strategy":"mm","intent_id":"mm-42",'
         '"venue":"hyperliquid"}}'
     )
-    desk.send(b'{"version":1,"cl_id":"cx-1","action":"cancel","venue":"hyperliquid","details":{"cancel":{"cl_id_to_cancel":"mm-42-17"}}}')
+    desk.send(
+        b'{"version":1,"cl_id":"cx-1","action":"cancel","venue":"hyperliquid","details":{"cancel":{"cl_id_to_cancel":"mm-42-17"}}}'
+    )
     await desk.report("cx-1")
     end = desk.reports("mm-42-17")[1]
     raw = next(p for t, p in desk.raw if t == "exec.report" and b'"canceled"' in p)
