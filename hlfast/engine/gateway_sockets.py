@@ -197,6 +197,9 @@ class Sockets:
 
     # -- clients ----------------------------------------------------------------------------------------------------
     def _serve_zap(self) -> None:
+        from zmq.utils import z85
+
+        self._z85 = z85.encode
         self._zap = self.context.socket(self._zmq.REP)
         self._zap.linger = 0
         self._zap.bind(ZAP)
@@ -207,7 +210,7 @@ class Sockets:
         while zap is not None and zap.getsockopt(zmq.EVENTS) & zmq.POLLIN:
             version, request, _, _, _, mechanism, *credentials = zap.recv_multipart()
             assert self._curve is not None
-            user = zmq.utils.z85.encode(credentials[0]).decode() if mechanism == b"CURVE" and credentials else ""
+            user = self._z85(credentials[0]).decode() if mechanism == b"CURVE" and credentials else ""
             known = user in self._curve.clients
             self.unknown_clients += not known
             status, text = (b"200", b"OK") if known else (b"400", b"this key is not on the gateway's list of clients")

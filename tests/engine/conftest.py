@@ -500,3 +500,27 @@ async def open_process(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[
         found = end()
         if found is not None:
             await found
+
+
+@pytest.fixture
+async def open_gateway() -> AsyncIterator[Callable[..., Awaitable[Gateway]]]:
+    """A gateway on a local exchange, for clients that bring their own sockets."""
+    import tempfile
+    from dataclasses import replace
+
+    pytest.importorskip("zmq", reason="the gateway needs pyzmq")
+    ends: list[Callable[[], Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+
+        async def start(settings: GatewaySettings) -> Gateway:
+            exchange = await open_sim()
+            ends.append(exchange.stop)
+            connector = hlfast.connect(exchange.network, key=FUNDED_ACCOUNTS[0].key, settings=QUICK)
+            gateway = Gateway(connector, replace(settings, directory=f"{folder}/s"))
+            await gateway.start(20)
+            ends.append(gateway.stop)
+            return gateway
+
+        yield start
+        for end in reversed(ends):
+            await end()
