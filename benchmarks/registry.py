@@ -28,6 +28,7 @@ MODULES = (
     "benchmarks.pipeline.live",
     "benchmarks.tick_to_trade.harness",
     "benchmarks.pipeline.order_life",
+    "benchmarks.pipeline.gateway",
     "benchmarks.scale.curves",
     "benchmarks.scale.bursts",
     "benchmarks.scale.universe",

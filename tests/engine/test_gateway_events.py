@@ -92,7 +92,11 @@ def test_each_kind_has_its_topic_and_its_type(context, publisher):
     tracker.acknowledge(order, 315452584853)
     publisher.created(order)
     topic, event = reader.next()
-    assert (topic, event["event_type"], event["data"]["order_state"]) == ("orders.hyperliquid.created", "order_created", "OPEN")
+    assert (topic, event["event_type"], event["data"]["order_state"]) == (
+        "orders.hyperliquid.created",
+        "order_created",
+        "OPEN",
+    )
     publisher.update(order)
     assert reader.next()[1]["event_type"] == "order_update"
     publisher.failed(order, reason="no: funds")
@@ -104,7 +108,9 @@ def test_each_kind_has_its_topic_and_its_type(context, publisher):
     tracker.process_trade_update(fill("0.012"))
     publisher.fill(order, order.fills[0])
     topic, event = reader.next()
-    assert topic.endswith(".filled") and event["event_type"] == "order_filled" and event["data"]["order_state"] == "FILLED"
+    assert (
+        topic.endswith(".filled") and event["event_type"] == "order_filled" and event["data"]["order_state"] == "FILLED"
+    )
     assert event["trade"]["fill_base_amount"] == 0.012
 
 
@@ -146,7 +152,9 @@ def test_a_thousand_events_of_four_threads_arrive_in_order_without_gaps(context,
 
     def publish(thread: int) -> None:
         for number in range(250):
-            order = InFlightOrder(client_order_id=f"{thread}:{number}", coin="BTC", trade_type=TradeType.BUY, amount="1", price="1")
+            order = InFlightOrder(
+                client_order_id=f"{thread}:{number}", coin="BTC", trade_type=TradeType.BUY, amount="1", price="1"
+            )
             publisher.update(order)
 
     threads = [threading.Thread(target=publish, args=(n,)) for n in range(4)]

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from hlfast import clock
-from hlfast.engine.gateway_settings import GatewaySettings
 from hlfast.sim import FUNDED_ACCOUNTS
 
 

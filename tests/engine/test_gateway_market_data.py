@@ -190,7 +190,9 @@ async def test_market_data_of_a_running_exchange_arrives(open_desk):
     book = await desk.until(lambda: [m for m in desk.of(topic) if m["best_ask_price"] == 64100])
     assert book[0]["bids"] == [[64000, 1]] and book[0]["symbol"] == "BTC-PERP"
     desk.exchange.engine.house.take("BTC", "buy", "0.5")
-    (trade,) = await desk.until(lambda: [m for m in desk.of("HYPERLIQUID-preprocessed_trades-BTC-PERP") if m["side"] == "buy"])
+    (trade,) = await desk.until(
+        lambda: [m for m in desk.of("HYPERLIQUID-preprocessed_trades-BTC-PERP") if m["side"] == "buy"]
+    )
     assert (trade["price"], str(trade["amount"])) == (64100, "0.5") and "replay" not in trade
     seqs = [m["seq"] for m in desk.of(topic)]
     assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))

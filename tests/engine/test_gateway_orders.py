@@ -385,7 +385,7 @@ async def test_both_transports_carry_the_same(open_desk, transport):
     endpoints = (
         {}
         if transport == "ipc"
-        else {name: "tcp://127.0.0.1:*" for name in ("orders", "reports", "events", "trades", "books")}
+        else dict.fromkeys(("orders", "reports", "events", "trades", "books"), "tcp://127.0.0.1:*")
     )
     desk = await open_desk(GatewaySettings(transport=transport, endpoints=endpoints))
     desk.place("t")

@@ -80,7 +80,7 @@ async def test_a_taken_port_is_fatal_at_the_start(tmp_path):
     context = zmq.Context()
     taken = context.socket(zmq.PUB)
     port = taken.bind_to_random_port("tcp://127.0.0.1")
-    given = {name: "tcp://127.0.0.1:*" for name in ("reports", "trades", "books", "events")}
+    given = dict.fromkeys(("reports", "trades", "books", "events"), "tcp://127.0.0.1:*")
     with pytest.raises(ConfigError, match="cannot be bound"):
         Sockets({"orders": f"tcp://127.0.0.1:{port}", **given})
     taken.close(0)
@@ -112,7 +112,7 @@ def curve_settings(keys: dict[str, tuple[str, str]]) -> GatewaySettings:
     clients = {keys["trader"][0]: ("trade",), keys["reader"][0]: ("read",)}
     return GatewaySettings(
         transport="tcp",
-        endpoints={name: "tcp://127.0.0.1:*" for name in ("orders", "reports", "trades", "books", "events")},
+        endpoints=dict.fromkeys(("orders", "reports", "trades", "books", "events"), "tcp://127.0.0.1:*"),
         curve=Curve(keys["server"][1], clients),
     )
 
@@ -136,7 +136,9 @@ async def test_each_client_has_its_rights(open_gateway, keys):
     reader = await open_client(gateway, keys, "reader", timeout=20)
     refused = reader.cancel(cl_id)
     report = await run(None, reader.answer, refused, 20)
-    assert (report["status"], report["reason_code"]) == ("rejected", "risk_blocked") and "may read" in report["reason_text"]
+    assert (report["status"], report["reason_code"]) == ("rejected", "risk_blocked") and "may read" in report[
+        "reason_text"
+    ]
     with pytest.raises(NotReady, match="public key on its list"):
         await open_client(gateway, keys, "stranger", timeout=1)
     assert gateway.counters["unknown_clients"] > 0
