@@ -166,6 +166,7 @@ def _decimal(text: str) -> Any:
     return Decimal(text) if len(text) <= NUMBER_MAX else _NotANumber(f"{text[:20]}... ({len(text)} characters)")
 
 
+_quoted = json.encoder.encode_basestring
 _decoder = json.JSONDecoder(parse_float=_decimal, parse_int=_integer, parse_constant=_NotANumber)
 
 
@@ -233,17 +234,17 @@ def _shown(value: Any) -> str:
 
 def _compact(value: Any) -> str:
     """The JSON text of a value, without spaces; numbers as they were written."""
+    if isinstance(value, str):
+        return _quoted(value)
     if isinstance(value, bool) or value is None:
-        return json.dumps(value)
+        return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, (int, Decimal)):
         return str(value)
     if isinstance(value, _NotANumber):
         return value.text
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, list):
         return "[" + ",".join(map(_compact, value)) + "]"
-    return "{" + ",".join(f"{json.dumps(key, ensure_ascii=False)}:{_compact(one)}" for key, one in value.items()) + "}"
+    return "{" + ",".join(f"{_quoted(key)}:{_compact(one)}" for key, one in value.items()) + "}"
 
 
 def _echo(tags: Any) -> dict[str, str]:
@@ -254,14 +255,16 @@ def _echo(tags: Any) -> dict[str, str]:
 
 
 def _digest(body: dict[str, Any]) -> bytes:
-    content = {key: body[key] for key in sorted(body) if key not in ("ts_ns", "tags")}
-    return hashlib.blake2b(_compact(_sorted(content)).encode(), digest_size=16).digest()
+    content = {key: value for key, value in body.items() if key not in ("ts_ns", "tags")}
+    return hashlib.blake2b(_canonical.encode(content).encode(), digest_size=16).digest()
 
 
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    return [_sorted(one) for one in value] if isinstance(value, list) else value
+def _marked(value: Any) -> list[str]:
+    """A number as it was written, apart from the text that looks the same."""
+    return ["number", _shown(value)]
+
+
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_marked)
 
 
 def _kind(value: Any) -> str:

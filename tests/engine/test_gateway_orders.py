@@ -292,6 +292,23 @@ async def test_a_bracket_travels_in_one_action_and_each_leg_is_reported(open_des
     assert not desk.open_orders()
 
 
+async def test_unlinked_children_travel_along_and_stay_when_the_entry_goes(open_desk):
+    """Contract 2.6: `bracket.oco` false: grouping `na`, still one signed action, a post-only entry included."""
+    desk = await open_desk()
+    desk.place("open", size="0.01", price="65010", time_in_force="IOC")
+    await desk.until(lambda: desk.fills("open"))
+    before = desk.exchange.engine.actions_seen
+    params = {"bracket.mode": "bundle", "bracket.oco": "no", "bracket.sl.px": "63000", "bracket.size": "0.01"}
+    desk.place("u", size="0.02", price="64000", time_in_force="PO", params=params)
+    assert (await desk.report("u"))["status"] == (await desk.report("u::sl"))["status"] == "accepted"
+    assert desk.exchange.engine.actions_seen == before + 1
+    assert desk.reports("u::sl")[0]["details"]["size"] == Decimal("0.01")
+    desk.cancel("c", "u")
+    await desk.report("u", 2)
+    await desk.quiet()
+    assert len(desk.reports("u::sl")) == 1 and len(desk.open_orders()) == 1
+
+
 async def test_a_bracket_whose_entry_is_refused_rejects_all_legs(open_desk):
     """Contract 2.6: a batch-wide refusal."""
     desk = await open_desk()
