@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -156,8 +157,7 @@ def send_orders(endpoint: str, count: int) -> None:
     due = clock.monotonic_ns()
     for number in range(count):
         due += int(PACE_S * 1e9)
-        while clock.monotonic_ns() < due:
-            context.closed  # noqa: B018  the pace is kept without sleeping
+        time.sleep(max(0, due - clock.monotonic_ns()) / 1e9)  # polling would take a core from the gateway
         text = json.dumps({**body, "cl_id": f"bench-{number}", "tags": {"t": "0" * 19}})
         socket.send(f'{text[:-22]}{clock.monotonic_ns():019d}"}}}}'.encode())
     socket.close(5_000)
