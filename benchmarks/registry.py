@@ -30,6 +30,7 @@ MODULES = (
     "benchmarks.tick_to_trade.harness",
     "benchmarks.pipeline.order_life",
     "benchmarks.pipeline.hummingbot",
+    "benchmarks.pipeline.gateway",
     "benchmarks.scale.curves",
     "benchmarks.scale.bursts",
     "benchmarks.scale.universe",

@@ -214,7 +214,9 @@ class ConnectorBase(ABC):
     ) -> InFlightOrder: ...
 
     @abstractmethod
-    def place(self, orders: Sequence[OrderParams]) -> list[InFlightOrder]: ...
+    def place(self, orders: Sequence[OrderParams], *, grouping: str | None = None) -> list[InFlightOrder]:
+        """Several orders in as few signed actions as their kinds allow; with a `grouping` ("na", or "normalTpsl": the first
+        is the entry, the others its closing triggers) in one, in the given order."""
 
     @abstractmethod
     def modify(

@@ -150,6 +150,7 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
     "funding": ("INSERT OR IGNORE INTO funding VALUES (:coin, :time_ms, :run, :amount, :rate, :recv_ns)",),
     "baseline": ("UPDATE runs SET baseline = :body WHERE run = :run",),
     "stream": ("INSERT OR IGNORE INTO stream_events VALUES (:id, :run, 'StreamStatus', :body, :recv_ns)",),
+    "gateway": ("INSERT OR IGNORE INTO stream_events VALUES (:id, :run, 'Gateway', :body, :recv_ns)",),
     "recovered": ("INSERT OR IGNORE INTO stream_events VALUES (:id, :run, 'Recovered', :body, :recv_ns)",),
 }
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import hlfast
 from hlfast import clock
 from hlfast.core.bus import EventBus
 from hlfast.core.connector_base import ConnectorBase
@@ -19,7 +25,11 @@ from hlfast.core.order_tracker import ClientOrderTracker
 from hlfast.core.position import PositionBook
 from hlfast.core.trading_rule import TradingRule
 from hlfast.core.updates import OrderUpdate, TradeUpdate
-from hlfast.errors import ConfigError, NotReady
+from hlfast.engine.gateway import Gateway
+from hlfast.engine.gateway_settings import GatewaySettings
+from hlfast.engine.journal import Journal
+from hlfast.errors import ConfigError, NotReady, OrderDenied
+from hlfast.sim import FUNDED_ACCOUNTS, SimExchange
 from hlfast.types import ConnectorType, OrderParams, OrderState, TradeType
 
 
@@ -188,6 +198,12 @@ class FakeConnector(ConnectorBase):
             raise NotReady("the fake is down")
         if self.deny is not None:
             raise self.deny
+        if isinstance(coin, OrderParams):
+            given, coin = coin, coin.coin
+            size, price = given.size, given.price if given.price is not None else "65000"
+            kw = {"client_order_id": given.client_order_id, "tif": given.tif or "Gtc"}
+            if error := self.rules[coin].validate_order(price, size, reduce_only=given.reduce_only):
+                raise OrderDenied(f"{coin}: {error}")
         rule = self.rules[coin]
         order = InFlightOrder(
             client_order_id=kw["client_order_id"],
@@ -214,13 +230,8 @@ class FakeConnector(ConnectorBase):
     def sell(self, coin: Any, size: Any = None, price: Any = None, **kw: Any) -> InFlightOrder:
         return self._submit(coin, TradeType.SELL, size, price, kw)
 
-    def place(self, orders: Sequence[OrderParams]) -> list[InFlightOrder]:
-        return [
-            self._submit(
-                p.coin, p.side or TradeType.BUY, p.size, p.price, {"client_order_id": p.client_order_id, "tif": p.tif}
-            )
-            for p in orders
-        ]
+    def place(self, orders: Sequence[OrderParams], *, grouping: str | None = None) -> list[InFlightOrder]:
+        return [self._submit(p, p.side or TradeType.BUY, None, None, {}) for p in orders]
 
     def modify(self, order: InFlightOrder | str, **changes: Any) -> bool:
         raise AssertionError("no strategy under test modifies orders")
@@ -258,6 +269,14 @@ class FakeConnector(ConnectorBase):
         return {}
 
 
+@pytest.fixture(scope="module")
+def quiet_connector() -> FakeConnector:
+    """One for many messages, whose orders nobody can modify."""
+    made = FakeConnector()
+    made.modify = lambda *args, **changes: False  # type: ignore[method-assign]
+    return made
+
+
 @pytest.fixture
 async def connector() -> FakeConnector:
     """A connected one with a BTC book 64990 @ 65010 and an ETH book 3499 @ 3501."""
@@ -266,3 +285,242 @@ async def connector() -> FakeConnector:
     made.quote("BTC", [("64990", "1"), ("64980", "2")], [("65010", "1"), ("65020", "2")])
     made.quote("ETH", [("3499", "10"), ("3498.5", "20")], [("3501", "10"), ("3501.5", "20")])
     return made
+
+
+# -- the gateway --------------------------------------------------------------------------------------------------------
+QUICK = hlfast.Settings(backoff_min=0.02, backoff_max=0.2, hold_ms=500, post_timeout_ms=1_000)
+
+
+class Desk:
+    """A gateway on a local exchange, and a strategy's sockets to it: `send` what you like, `heard` has what it said."""
+
+    def __init__(self, exchange: SimExchange, gateway: Any) -> None:
+        import zmq
+
+        self.exchange, self.gateway = exchange, gateway
+        self._zmq = zmq
+        self.context = zmq.Context()
+        self.push, self.sub = self.context.socket(zmq.PUSH), self.context.socket(zmq.SUB)
+        for socket in (self.push, self.sub):
+            socket.linger = 0
+            socket.set_hwm(0)
+        self.sub.subscribe(b"")
+        self.raw: list[tuple[str, bytes]] = []
+        self.heard: list[tuple[str, dict[str, Any]]] = []
+        self.push.connect(gateway.endpoints["orders"])
+        for name in ("reports", "events", "trades", "books"):
+            self.sub.connect(gateway.endpoints[name])
+
+    async def ready(self) -> Desk:
+        """Until the subscriptions are known to be in place: the next status was heard."""
+        await self.until(lambda: any(topic == "exec.status" for topic, _ in self.heard))
+        return self
+
+    def close(self) -> None:
+        self.context.destroy(0)
+
+    # -- a strategy's side ------------------------------------------------------------------------------------------
+    def send(self, message: Any) -> None:
+        self.push.send(message if isinstance(message, bytes) else json.dumps(message).encode())
+
+    def place(
+        self, cl_id: str, side: str = "buy", size: str = "0.001", price: str | None = "60000", **more: Any
+    ) -> None:
+        """Further keys go into the details; `tags`, `ts_ns`, `venue`, `product_type` and so on beside them."""
+        beside = {key: more.pop(key) for key in ("tags", "ts_ns", "venue", "product_type", "version") if key in more}
+        details = {"symbol": "BTC", "side": side, "order_type": "limit", "size": size, **more}
+        if price is not None:
+            details.setdefault("price", price)
+        self.send({
+            "version": 1, "cl_id": cl_id, "action": "place", "venue": "hyperliquid", "product_type": "perpetual",
+            "details": details, **beside,
+        })  # fmt: skip
+
+    def cancel(self, cl_id: str, target: str) -> None:
+        details = {"cancel": {"cl_id_to_cancel": target}}
+        self.send({"version": 1, "cl_id": cl_id, "action": "cancel", "venue": "hyperliquid", "details": details})
+
+    def replace(self, cl_id: str, target: str, **new: str) -> None:
+        details = {"replace": {"cl_id_to_replace": target, **new}}
+        self.send({"version": 1, "cl_id": cl_id, "action": "replace", "venue": "hyperliquid", "details": details})
+
+    def pump(self) -> None:
+        while True:
+            try:
+                topic, payload = self.sub.recv_multipart(self._zmq.NOBLOCK)
+            except self._zmq.Again:
+                return
+            self.raw.append((topic.decode(), payload))
+            self.heard.append((topic.decode(), json.loads(payload, parse_float=Decimal)))
+
+    async def until(self, check: Callable[[], Any], seconds: float = 20.0) -> Any:
+        deadline_ns = clock.monotonic_ns() + int(seconds * 1e9)
+        while True:
+            self.pump()
+            if found := check():
+                return found
+            if clock.monotonic_ns() > deadline_ns:
+                raise AssertionError(f"not true within {seconds} s; heard {self.heard[-12:]}")
+            await asyncio.sleep(0.005)
+
+    def of(self, topic: str, cl_id: str | None = None) -> list[dict[str, Any]]:
+        return [m for t, m in self.heard if t == topic and cl_id in (None, m.get("cl_id"))]
+
+    def reports(self, cl_id: str | None = None) -> list[dict[str, Any]]:
+        return self.of("exec.report", cl_id)
+
+    def fills(self, cl_id: str | None = None) -> list[dict[str, Any]]:
+        return self.of("exec.fill", cl_id)
+
+    def events(self, kind: str, cl_id: str | None = None) -> list[dict[str, Any]]:
+        told = [m for t, m in self.heard if t == f"orders.hyperliquid.{kind}"]
+        return [m for m in told if cl_id in (None, m["data"]["client_order_id"])]
+
+    async def report(self, cl_id: str, count: int = 1) -> dict[str, Any]:
+        """The `count`-th report about this id."""
+        await self.until(lambda: len(self.reports(cl_id)) >= count)
+        return self.reports(cl_id)[count - 1]
+
+    async def quiet(self, seconds: float = 0.3) -> None:
+        deadline_ns = clock.monotonic_ns() + int(seconds * 1e9)
+        while clock.monotonic_ns() < deadline_ns:
+            self.pump()
+            await asyncio.sleep(0.01)
+
+    def open_orders(self) -> list[Any]:
+        """What rests at the exchange, by its own record."""
+        account = self.exchange.engine.accounts[FUNDED_ACCOUNTS[0].address]
+        return list(account.open.values())
+
+
+OpenDesk = Callable[..., Awaitable[Desk]]
+
+
+@pytest.fixture
+async def open_desk(tmp_path: Path) -> AsyncIterator[OpenDesk]:
+    """`await open_desk(GatewaySettings(...), exchange=..., journal=True)`: a running gateway with BTC at 64990 @ 65010."""
+    pytest.importorskip("zmq", reason="the gateway needs pyzmq")
+    ends: list[Callable[[], Any]] = []
+
+    async def start(
+        settings: GatewaySettings | None = None,
+        *,
+        exchange: SimExchange | None = None,
+        journal: Path | None = None,
+        connector_settings: hlfast.Settings = QUICK,
+        directory: Path | None = None,
+        features: Any = None,
+        **options: Any,
+    ) -> Desk:
+        from dataclasses import replace
+
+        if exchange is None:
+            exchange = await open_sim(**options)
+            ends.append(exchange.stop)
+        settings = settings or GatewaySettings()
+        folder = directory or Path(tmp_path) / f"s{len(ends)}"
+        settings = replace(settings, directory=str(folder))
+        key = FUNDED_ACCOUNTS[0].key
+        connector = hlfast.connect(exchange.network, key=key, settings=connector_settings)
+        book = None
+        if journal is not None:
+            book = Journal(
+                journal, network=connector.network.name, account=connector.account, signer=connector.signer.address
+            )
+            connector.use_journal(book)
+        more = {} if features is None else {"features": features}
+        gateway = Gateway(connector, settings, journal=book, **more)
+        await gateway.start(20)
+        ends.append(gateway.stop)
+        desk = Desk(exchange, gateway)
+        ends.append(desk.close)
+        return await desk.ready()
+
+    yield start
+    for end in reversed(ends):
+        found = end()
+        if found is not None:
+            await found
+
+
+async def open_sim(**options: Any) -> SimExchange:
+    exchange = SimExchange(**{"port": 0, "block_ms": 5, "traders": False, "book_interval_ms": 0, **options})
+    await exchange.start()
+    exchange.engine.house.set_book("BTC", bids=[("64990", "1")], asks=[("65010", "1")])
+    return exchange
+
+
+class Process:
+    """`hlfast gateway` in a process of its own, which can be killed."""
+
+    def __init__(self, exchange: Any, folder: Path, *arguments: str) -> None:
+        self.command = [
+            sys.executable, "-c", "from hlfast.cli import main; main()", "gateway", "--network", exchange.http_url, "--json",
+            "--directory", str(folder / "s"), "--journal", str(folder / "j"), *arguments,
+        ]  # fmt: skip
+        self.endpoints: dict[str, str] = {}
+        self.environment = {**os.environ, "HLFAST_STATE": str(folder / "state")}
+
+    async def start(self) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            *self.command, stdout=asyncio.subprocess.PIPE, env=self.environment
+        )
+        assert self.process.stdout is not None
+        line = await asyncio.wait_for(self.process.stdout.readline(), 60)
+        self.endpoints = json.loads(line)
+
+    async def end(self, number: int = signal.SIGKILL) -> int:
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        return await asyncio.wait_for(self.process.wait(), 30)
+
+
+@pytest.fixture
+async def open_process(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
+    """`exchange, gateway, desk`: an exchange here, `hlfast gateway` in another process, and a strategy's sockets to it."""
+    pytest.importorskip("zmq", reason="the gateway needs pyzmq")
+    ends: list[Callable[[], Any]] = []
+
+    async def start(settings: dict[str, Any] | None = None) -> Any:
+        exchange = await open_sim()
+        ends.append(exchange.stop)
+        more: tuple[str, ...] = ()
+        if settings:
+            (tmp_path / "settings.json").write_text(json.dumps(settings))
+            more = ("--settings", str(tmp_path / "settings.json"))
+        gateway = Process(exchange, tmp_path, *more)
+        await gateway.start()
+        ends.append(gateway.end)
+        desk = Desk(exchange, gateway)
+        ends.append(desk.close)
+        return exchange, gateway, await desk.ready()
+
+    yield start
+    for end in reversed(ends):
+        found = end()
+        if found is not None:
+            await found
+
+
+@pytest.fixture
+async def open_gateway() -> AsyncIterator[Callable[..., Awaitable[Gateway]]]:
+    """A gateway on a local exchange, for clients that bring their own sockets."""
+    import tempfile
+    from dataclasses import replace
+
+    pytest.importorskip("zmq", reason="the gateway needs pyzmq")
+    ends: list[Callable[[], Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+
+        async def start(settings: GatewaySettings) -> Gateway:
+            exchange = await open_sim()
+            ends.append(exchange.stop)
+            connector = hlfast.connect(exchange.network, key=FUNDED_ACCOUNTS[0].key, settings=QUICK)
+            gateway = Gateway(connector, replace(settings, directory=f"{folder}/s"))
+            await gateway.start(20)
+            ends.append(gateway.stop)
+            return gateway
+
+        yield start
+        for end in reversed(ends):
+            await end()

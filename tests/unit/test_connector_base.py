@@ -124,7 +124,7 @@ class ToyConnector(ConnectorBase):
     def sell(self, coin, size=None, price=None, **kw) -> InFlightOrder:
         return self._order(TradeType.SELL, coin, size, price)
 
-    def place(self, orders: list[OrderParams]) -> list[InFlightOrder]:
+    def place(self, orders: list[OrderParams], *, grouping: str | None = None) -> list[InFlightOrder]:
         return [self._order(p.side, p.coin, p.size, p.price) for p in orders]
 
     def modify(self, order, *, price=None, size=None, rounding="refuse") -> bool:

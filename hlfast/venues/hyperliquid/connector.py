@@ -621,9 +621,13 @@ class HyperliquidConnector(ConnectorBase):
             expires_after_ms=expires_after_ms,
         )
 
-    def place(self, orders: Sequence[OrderParams]) -> list[InFlightOrder]:
-        """Several orders in one signed action. All are checked before any is tracked; an error names the index."""
-        return self.entry.place(orders)
+    def place(self, orders: Sequence[OrderParams], *, grouping: str | None = None) -> list[InFlightOrder]:
+        """Several orders in one signed action. All are checked before any is tracked; an error names the index.
+
+        Post-only orders beside others go ahead in an action of their own; with a `grouping` all stay together: "na", or
+        "normalTpsl" for an entry and its closing triggers, which the venue links.
+        """
+        return self.entry.place(orders, grouping)
 
     def modify(
         self,

@@ -61,6 +61,7 @@ cdef class OrderEntry:
     cdef int64_t _expiry_ms
     cdef int64_t _timeout_ns
     cdef bint _fast_cancel
+    cdef bint _linked        # the action that is about to be written is an entry with its closing triggers
 
     cdef int _check_thread(self) except -1
     cdef int _check_live(self) except -1

@@ -35,7 +35,8 @@ from hlfast.venues.hyperliquid.scan cimport (
 from hlfast.venues.hyperliquid.sign cimport Signer
 from hlfast.venues.hyperliquid.wire cimport (
     ORDER_JSON_MAX, ORDER_PACKED_MAX, WireBuffer, WireOrder, add_cancel, add_modify, add_order, begin_cancels,
-    begin_modifies, begin_orders, end_cancels, end_modifies, end_orders, put_digits, put_hex, copy_cloid, tif_code,
+    begin_modifies, begin_orders, end_cancels, end_linked_orders, end_modifies, end_orders, put_digits, put_hex, copy_cloid,
+    tif_code,
 )
 
 import asyncio
@@ -443,11 +444,12 @@ cdef class OrderEntry:
         self._tell_written([(group, self._write_orders(group, expires, started, now_ns()), expires)])
         return order
 
-    def place(self, orders):
+    def place(self, orders, grouping=None):
         """Several orders, all checked before any is tracked; an error names the index.
 
         One action with one signature; where post-only orders stand beside others they go ahead in an action of their
-        own, because one Gtc or Ioc would cost the whole action its priority (protocol, section 3.9).
+        own, because one Gtc or Ioc would cost the whole action its priority (protocol, section 3.9). With a `grouping`
+        they stay together: "na", or "normalTpsl" for an entry and its closing triggers.
         """
         cdef int64_t started = now_ns(), checked, earliest
         cdef InFlightOrder order
@@ -458,6 +460,8 @@ cdef class OrderEntry:
         cdef bint named = False
         if n == 0:
             raise ConfigError("place() takes at least one OrderParams, got none")
+        if grouping is not None and grouping != "na" and grouping != "normalTpsl":
+            raise ConfigError(f"grouping is None, 'na' or 'normalTpsl', got {grouping!r}")
         if n > MAX_ITEMS_PER_ACTION:
             raise OrderDenied(f"an action has at most {MAX_ITEMS_PER_ACTION} orders, got {n}; split them")
         for i in range(n):
@@ -470,7 +474,7 @@ cdef class OrderEntry:
                 order = self._from_params(started, params, params.side is _BUY)
                 expiries.append(self._expiry(order, params.expires_after_ms))
                 prepared.append(order)
-                if order.tif is _ALO:
+                if order.tif is _ALO and grouping is None:
                     resting.append(i)
                 else:
                     others.append(i)
@@ -505,7 +509,11 @@ cdef class OrderEntry:
                 # One expiry an action: the earliest, and none if an order of it is to rest without one.
                 earliest = min([expiries[at] for at in indices])
                 waiting.append((tuple([prepared[at] for at in indices]), earliest))
-        self._send_actions(waiting, started, checked)
+        self._linked = grouping == "normalTpsl"
+        try:
+            self._send_actions(waiting, started, checked)
+        finally:
+            self._linked = False
         return prepared
 
     def send(self, list actions):
@@ -726,7 +734,11 @@ cdef class OrderEntry:
             for order in orders:
                 self._wire_order(&o, order, order.px_e8, order.lots, order.tif)
                 add_order(&w, &o)
-            end_orders(&w)
+            if self._linked:
+                self._linked = False  # before anybody is told of it: a handler may place orders of its own
+                end_linked_orders(&w)
+            else:
+                end_orders(&w)
             encoded = now_ns()
             self._sign_and_close(&w, nonce, expires if expires else -1)
             signed = now_ns()

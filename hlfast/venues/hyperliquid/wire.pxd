@@ -38,6 +38,7 @@ cdef Py_ssize_t put_hex(unsigned char* out, Py_ssize_t at, const unsigned char* 
 cdef int begin_orders(WireBuffer* w, int count) noexcept nogil
 cdef int add_order(WireBuffer* w, const WireOrder* o) noexcept nogil
 cdef int end_orders(WireBuffer* w) noexcept nogil
+cdef int end_linked_orders(WireBuffer* w) noexcept nogil
 cdef int begin_modifies(WireBuffer* w, int count) noexcept nogil
 cdef int add_modify(WireBuffer* w, const char* cloid, const WireOrder* o) noexcept nogil
 cdef int end_modifies(WireBuffer* w) noexcept nogil

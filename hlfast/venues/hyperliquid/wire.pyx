@@ -234,6 +234,13 @@ cdef int end_orders(WireBuffer* w) noexcept nogil:
     return 0
 
 
+cdef int end_linked_orders(WireBuffer* w) noexcept nogil:
+    """Of an entry and its closing triggers."""
+    w.packed_size = _put(w.packed, w.packed_size, b"\xa8grouping\xaanormalTpsl", 20)
+    w.json_size = _put(w.json, w.json_size, b'],"grouping":"normalTpsl"}', 26)
+    return 0
+
+
 cdef int begin_modifies(WireBuffer* w, int count) noexcept nogil:
     w.packed_size = _put(w.packed, 0, b"\x82\xa4type\xabbatchModify\xa8modifies", 27)
     w.packed_size = _pack_array(w.packed, w.packed_size, count)

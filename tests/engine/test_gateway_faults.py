@@ -1,0 +1,260 @@
+"""The gateway when things go wrong: lost answers, cut connections, a killed process, slow readers, a full restart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hlfast import clock
+from hlfast.sim import FUNDED_ACCOUNTS
+
+
+def statuses(desk: Any, cl_id: str) -> list[str]:
+    return [r["status"] for r in desk.reports(cl_id) if not r.get("duplicate")]
+
+
+def all_orders(exchange: Any) -> list[dict[str, Any]]:
+    """Every order that the exchange ever had of the account, by its own record."""
+    return exchange.truth(FUNDED_ACCOUNTS[0].address)["orders"]
+
+
+async def test_a_lost_answer_is_no_rejection(open_desk):
+    """Contract 3 (G8, G9): the order is unresolved, told as an event, asked about, and then accepted."""
+    desk = await open_desk()
+    desk.exchange.faults.arm("lost_answer", channel="order")
+    desk.exchange.faults.arm("lost_frame", channel="orderUpdates")
+    desk.place("quiet")
+    desk.place("quiet")  # repeated while nothing is known: not sent again, answered with the first answer
+    await desk.until(lambda: any(e["data"].get("unresolved") for e in desk.events("update", "quiet")))
+    assert (await desk.report("quiet", 2))["duplicate"] is True
+    assert statuses(desk, "quiet") == ["accepted"] and len(desk.open_orders()) == 1
+
+
+async def test_a_lost_request_is_rejected_once_it_is_proven_absent(open_desk):
+    """Contract 3 (G9): `network_error`, and the same message is then a new attempt."""
+    desk = await open_desk()
+    desk.exchange.faults.arm("lost_request", channel="order")
+    desk.place("lost")
+    report = await desk.report("lost")
+    assert (report["status"], report["reason_code"]) == ("rejected", "network_error")
+    assert desk.open_orders() == []
+    desk.place("lost")
+    assert (await desk.report("lost", 2))["status"] == "accepted"
+    assert len(desk.open_orders()) == 1
+
+
+async def test_a_lost_cancel_is_repeated_until_it_is_known(open_desk):
+    """Contract 6: a cancel is safe to repeat."""
+    desk = await open_desk()
+    desk.place("c")
+    await desk.report("c")
+    desk.exchange.faults.arm("lost_request", channel="cancelByCloid", times=2)
+    desk.cancel("x", "c")
+    assert (await desk.report("x"))["status"] == "accepted"
+    assert statuses(desk, "c") == ["accepted", "canceled"] and desk.open_orders() == []
+
+
+async def test_a_cut_connection_loses_no_fill_and_tells_no_lie(open_desk):
+    """Contract 7 (G11): fills of the outage follow it, marked; meanwhile orders are refused, never queued."""
+    desk = await open_desk()
+    for n in range(3):
+        desk.place(f"o{n}", price=f"6400{n}", size="0.01")
+    for n in range(3):
+        await desk.report(f"o{n}")
+    await desk.exchange.cut(1.0)
+    desk.exchange.engine.house.take("BTC", "sell", "1.03")
+    await desk.until(lambda: not desk.gateway.connector.is_connected)
+    desk.place("now")
+    assert (await desk.report("now"))["reason_code"] == "network_error"
+    await desk.until(lambda: any(s["state"] == "degraded" for s in desk.of("exec.status")))
+    await desk.until(lambda: all(desk.fills(f"o{n}") for n in range(3)))
+    assert all(desk.fills(f"o{n}")[0]["recovered"] for n in range(3))
+    await desk.until(lambda: desk.of("exec.status")[-1]["state"] == "live")
+    theirs = sorted(str(fill["tid"]) for fill in desk.exchange.truth(FUNDED_ACCOUNTS[0].address)["fills"])
+    assert theirs == sorted(fill["exec_id"] for fill in desk.fills())
+    assert all(statuses(desk, f"o{n}") == ["accepted"] for n in range(3))
+
+
+@pytest.mark.parametrize("kind", ["lost_answer", "lost_request", "lost_frame"])
+async def test_a_cut_at_any_point_leaves_one_order_and_one_answer(open_desk, kind):
+    """Contract 15: between send and answer, never two live orders, never a false rejection."""
+    desk = await open_desk()
+    channel = "orderUpdates" if kind == "lost_frame" else "order"
+    for n in range(6):
+        desk.exchange.faults.arm(kind, channel=channel)
+        desk.place(f"k{n}", price=f"{60000 + n}")
+        await asyncio.sleep(0.003 * n)
+        await desk.exchange.cut(0.1)
+        await desk.until(lambda: desk.gateway.connector.is_connected)
+    for n in range(6):
+        status = (await desk.report(f"k{n}"))["status"]
+        live = [order for order in desk.open_orders() if order.px_e8 == (60000 + n) * 10**8]
+        assert len(live) == (status == "accepted"), (n, status)
+        assert len(statuses(desk, f"k{n}")) == 1
+
+
+async def test_a_restart_knows_its_orders_and_their_clients_words(open_desk, tmp_path):
+    """Contract 8, restart (G12): from the journal: accepted and recovered, tags kept, repeats answered, fills go on."""
+    first = await open_desk(journal=tmp_path / "j")
+    first.place("live", size="0.01", price="64000", tags={"strategy": "s"})
+    first.place("gone")
+    first.place("bad", time_in_force="FOK")
+    oid = (await first.report("live"))["exchange_order_id"]
+    await first.report("gone")
+    first.cancel("c", "gone")
+    await first.report("gone", 2)
+    await first.report("bad")
+    await first.gateway.stop()
+    first.exchange.engine.house.take("BTC", "sell", "1.004")
+    await asyncio.sleep(0.1)
+
+    second = await open_desk(exchange=first.exchange, journal=tmp_path / "j")
+    desk = second.gateway.desk
+    assert desk is not None
+    seen = desk.reports.stream.messages(1, desk.reports.stream.seq)
+    told = [json.loads(message) for message in seen]
+    (live,) = [report for report in told if report["cl_id"] == "live"]
+    assert live["status"] == "accepted" and live["recovered"] is True and live["exchange_order_id"] == oid
+    assert live["tags"]["strategy"] == "s"
+    (fill,) = [json.loads(m) for m in desk.reports.fills.messages(1, desk.reports.fills.seq)]
+    assert fill["cl_id"] == "live" and fill["recovered"] is True and fill["leaves_size"] == 0.006
+    second.place("live", size="0.01", price="64000")
+    assert (await second.report("live"))["duplicate"] is True
+    second.place("gone")
+    again = await second.report("gone")
+    assert again["status"] == "canceled" and again["duplicate"] is True and again["run_id"] == second.gateway.run_id
+    second.place("bad", time_in_force="FOK")
+    assert (await second.report("bad"))["duplicate"] is True
+    second.replace("r", "live", new_price="63000")
+    assert (await second.report("r"))["status"] == "accepted"
+    assert len(second.open_orders()) == 1
+
+
+async def test_killed_and_restarted_under_load_nothing_is_executed_twice_and_all_is_answered(open_process):
+    """Contract 8, 15: every id has one order at the venue if it was accepted, and none if it was rejected."""
+    exchange, gateway, desk = await open_process()
+    wishes: dict[str, dict[str, Any]] = {}
+
+    def place(n: int) -> None:
+        details = {
+            "symbol": "BTC", "side": "buy", "order_type": "limit", "time_in_force": "PO", "size": "0.001",
+            "price": str(40_000 + n),
+        }  # fmt: skip
+        wishes[f"w{n}"] = {
+            "version": 1, "cl_id": f"w{n}", "action": "place", "venue": "hyperliquid", "product_type": "perpetual",
+            "ts_ns": clock.epoch_ns(), "details": details, "tags": {"n": str(n)},
+        }  # fmt: skip
+        desk.send(wishes[f"w{n}"])
+
+    n = 0
+    for _ in range(3):
+        for _ in range(60):
+            place(n)
+            n += 1
+            if n % 5 == 0:
+                desk.pump()
+                await asyncio.sleep(0.004)
+        await gateway.end()
+        for _ in range(5):  # nobody is there: these wait in the strategy's socket
+            place(n)
+            n += 1
+        await gateway.start()
+        await asyncio.sleep(0.2)
+        desk.pump()
+    for _ in range(60):  # what was lost with the process has no answer: its sender asks again
+        missing = [cl_id for cl_id in wishes if not desk.reports(cl_id)]
+        if not missing:
+            break
+        for cl_id in missing:
+            desk.send(wishes[cl_id])
+        await desk.quiet(0.5)
+    assert not missing
+    await desk.quiet(0.5)
+    placed: dict[int, int] = {}
+    for order in all_orders(exchange):
+        at = int(float(order["px"]))
+        placed[at] = placed.get(at, 0) + 1
+    verdicts = {}
+    for number in range(n):
+        reports = desk.reports(f"w{number}")
+        last = reports[-1]
+        verdicts[last["status"]] = verdicts.get(last["status"], 0) + 1
+        assert placed.get(40_000 + number, 0) == (last["status"] == "accepted"), (number, reports)
+        assert last["tags"]["n"] == str(number)
+        if last["status"] == "rejected":
+            assert last["reason_code"] in ("expired", "network_error", "rate_limited"), last
+    assert verdicts["accepted"] > 60, verdicts
+
+
+async def test_what_waited_while_no_gateway_was_there_is_too_old_later(open_process):
+    """Contract 3: orders of an outage are not executed after it; cancels are never aged out."""
+    exchange, gateway, desk = await open_process({"max_order_age_ms": 400})
+    desk.place("rest", ts_ns=clock.epoch_ns())
+    await desk.report("rest")
+    await gateway.end()
+    desk.place("stale", ts_ns=clock.epoch_ns())
+    desk.send({"version": 1, "cl_id": "c", "action": "cancel", "venue": "hyperliquid", "ts_ns": clock.epoch_ns(),
+               "details": {"cancel": {"cl_id_to_cancel": "rest"}}})  # fmt: skip
+    await asyncio.sleep(0.6)
+    await gateway.start()
+    report = await desk.report("stale") if desk.reports("stale") else None
+    for _ in range(40):
+        if report or desk.reports("stale"):
+            break
+        desk.place("stale", ts_ns=clock.epoch_ns() - 1_000_000_000)  # its first answer may have had no subscriber yet
+        await desk.quiet(0.25)
+    assert {r["raw_code"] for r in desk.reports("stale")} == {"too_old"}
+    await desk.until(lambda: not exchange.engine.accounts[FUNDED_ACCOUNTS[0].address].open)
+    assert len(all_orders(exchange)) == 1
+
+
+async def test_sigterm_ends_it_in_good_order(open_process):
+    """Contract 1, shutdown: what was read is answered, the last status says stopping, the exit code is the signal's."""
+    _, gateway, desk = await open_process()
+    desk.place("last")
+    await desk.report("last")
+    code = await gateway.end(signal.SIGTERM)
+    await desk.until(lambda: any(s["state"] == "stopping" for s in desk.of("exec.status")))
+    assert code in (143, -signal.SIGTERM)
+
+
+async def test_a_slow_reader_costs_bounded_memory(open_desk):
+    """Contract 1: what a reader does not take is dropped inside ZeroMQ and can be seen by its numbers."""
+    import zmq
+
+    desk = await open_desk()
+    desk.sub.disconnect(desk.gateway.endpoints["books"])
+    context = zmq.Context()
+    slow = context.socket(zmq.SUB)
+    try:
+        slow.set_hwm(10)
+        slow.subscribe(b"")
+        slow.connect(desk.gateway.endpoints["books"])
+        await desk.quiet(0.3)
+        send = desk.gateway._sender("books")
+        frames = [b"HYPERLIQUID-preprocessed_book-BTC", b"x" * 4_000]
+        for _ in range(15_000):  # fill what the sockets hold: the contract's 10,000 messages
+            send(frames)
+        before = resident_kb()
+        for _ in range(60_000):
+            send(frames)
+        grown_kb = resident_kb() - before
+        assert grown_kb < 60_000, grown_kb  # 60,000 of them would be 240 MB
+        desk.place("served")
+        assert (await desk.report("served"))["status"] == "accepted"
+    finally:
+        slow.close(0)
+        context.term()
+
+
+def resident_kb() -> int:
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        pytest.skip("reads /proc")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
