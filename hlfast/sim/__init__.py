@@ -9,16 +9,18 @@ blocks, keeps exact money, and has background traders so that books move. The fi
 
     server, listener, process, admin   sockets and blocks; the port; a process of its own; `/sim/*`
     requests, weights, faults          what comes in, what it may cost, what goes wrong with it on request
-    shapes, verify, signers, keys      what a request must look like, who signed it, nonces, agents, test keys
+    shapes, readers                    what a request must look like; the same, from the venue's table of endpoints
+    verify, signers, keys              who signed it (by its own statement of every action), nonces, agents, test keys
     exchange, actions, budget          state and blocks; what each action does; what an address may ask
+    account_actions, vaults, refusals  transfers, sub-accounts, builders; vaults; how an action ends
     execution, checks, matching        an order's way; why it is refused; the books
     account, margin, fees              positions and cash; liquidation; what a fill costs
     funding, funding_rate, marks       money by the hour; the prices that it and triggers go by       triggers   stops
     universe, markets                  what is traded     traders, house, replay   who else trades: drawn, by hand, recorded
-    block, rows, info, streams         what a block did; wire rows; queries; subscriptions and frames
+    block, rows, info, feeds, streams  what a block did; wire rows; queries; what subscriptions say; who listens
     links, pace                        where answers go; what time it is
     state, snapshot, truth, explain    inputs that outlive a restart; the record; why a signature names nobody
-    numbers                            exact decimals
+    numbers, supported                 exact decimals; what of the venue is answered
 """
 
 from hlfast.sim.exchange import Exchange
