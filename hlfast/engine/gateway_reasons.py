@@ -101,6 +101,7 @@ _TEXTS: tuple[tuple[str, str, str], ...] = (
     ("not sent:", "network_error", "transport_error"),
     ("its nonce was burnt", "network_error", "transport_error"),
     ("proven absent", "network_error", "transport_error"),
+    ("the venue shows the order as it was", "network_error", "transport_error"),
 )
 _LOST_IN_MODIFY = re.compile(r"^Error placing new order during modify: ?")
 _ASSET = re.compile(r" asset=\d+$")

@@ -60,6 +60,24 @@ async def test_a_lost_cancel_is_repeated_until_it_is_known(open_desk):
     assert statuses(desk, "c") == ["accepted", "canceled"] and desk.open_orders() == []
 
 
+@pytest.mark.parametrize("kind", ["lost_request", "lost_answer"])
+async def test_a_replace_without_an_answer_is_answered_by_what_the_venue_shows(open_desk, kind):
+    """Contract 6 (G9): done if it took effect, `network_error` if it is proven that it never will."""
+    desk = await open_desk()
+    desk.place("r")
+    await desk.report("r")
+    desk.exchange.faults.arm(kind, channel="batchModify")
+    desk.replace("x", "r", new_price="61000")
+    report = await desk.report("x")
+    (resting,) = desk.open_orders()
+    if kind == "lost_request":
+        assert (report["status"], report["reason_code"]) == ("rejected", "network_error")
+        assert resting.px_e8 == 60000 * 10**8 and len(desk.reports("r")) == 1
+    else:
+        assert report["status"] == "accepted" and resting.px_e8 == 61000 * 10**8
+        assert (await desk.report("r", 2))["status"] == "replaced"
+
+
 async def test_a_cut_connection_loses_no_fill_and_tells_no_lie(open_desk):
     """Contract 7 (G11): fills of the outage follow it, marked; meanwhile orders are refused, never queued."""
     desk = await open_desk()
