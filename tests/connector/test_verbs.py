@@ -255,3 +255,28 @@ async def test_a_position_closed_by_another_client_is_flat_also_if_its_fill_was_
     hl.position_book.reset("BTC", 5, "0.5", "50000")
     (text,) = await hl.recovery.audit()
     assert "the venue holds 0" in text and hl.positions["BTC"].is_flat
+
+
+async def test_market_orders_have_a_valid_price_on_every_market(trader, exchange, eventually):
+    """L90: the cap of a market order, both ways, near books of any price: on the grid, and taken by the exchange."""
+    hl = await trader(watch="")
+    rules = [rule for rule in hl.trading_rules.values() if rule.is_trading_enabled]
+    assert len({rule.sz_decimals for rule in rules}) > 3 and {rule.is_perpetual for rule in rules} == {True, False}
+    start = {market.coin: Decimal(market.start_px_e8).scaleb(-8) for market in exchange.engine.universe.markets}
+    for rule in rules:
+        middle = rule.quantize_price(start[rule.coin] * Decimal("1.00123457"))
+        bid, ask = middle - rule.tick_at(middle), middle + rule.tick_at(middle)
+        size = rule.quantize_size(Decimal(100) / middle) + rule.step_size
+        exchange.change("set_book", rule.coin, [(str(bid), str(size))], [(str(ask), str(size))])
+        hl.watch(rule.coin)
+    await hl.wait_ready(5)
+    for rule in rules:
+        await eventually(lambda rule=rule: hl.book(rule.coin).is_valid)
+        size = rule.quantize_size(Decimal(50) / hl.book(rule.coin).best_ask) + rule.step_size
+        bought, cap = hl.buy(rule.coin, size), hl.book(rule.coin).best_ask * Decimal("1.005")
+        assert rule.is_valid_price(bought.price) and hl.book(rule.coin).best_ask <= bought.price <= cap, rule
+        assert await bought.done() is S.FILLED, bought.reason
+        if rule.is_perpetual:
+            sold, cap = hl.sell(rule.coin, size), hl.book(rule.coin).best_bid * Decimal("0.995")
+            assert rule.is_valid_price(sold.price) and cap <= sold.price <= hl.book(rule.coin).best_bid, rule
+            assert await sold.done() is S.FILLED, sold.reason
