@@ -221,7 +221,7 @@ class ConnectorBase(ABC):
     @abstractmethod
     def modify(
         self,
-        order: InFlightOrder | str,
+        order: InFlightOrder | str | int,
         *,
         price: Number | None = None,
         size: Number | None = None,
@@ -229,7 +229,8 @@ class ConnectorBase(ABC):
     ) -> bool: ...
 
     @abstractmethod
-    def cancel(self, order: InFlightOrder | str) -> bool: ...
+    def cancel(self, order: InFlightOrder | str | int) -> bool:
+        """Ask for a cancel. An order is meant by itself, its client order id, its cloid or the venue's id (an int)."""
 
     @abstractmethod
     def cancel_all(self, coin: str | None = None) -> int: ...

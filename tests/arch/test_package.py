@@ -6,6 +6,7 @@ import ast
 import importlib
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,23 @@ def test_a_wheel_ships_every_source_that_an_installed_package_needs_and_no_gener
     ran = subprocess.run([sys.executable, "-c", LISTING], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = {Path(name).relative_to("hlfast").as_posix() for name in json.loads(ran.stdout.splitlines()[-1])}
     assert listed - {"README.md"} == sources(SHIPPED)
+
+
+@pytest.mark.skipif(not (ROOT / "SECURITY.md").is_file(), reason="the tree's own files do not lie beside the tests")
+def test_security_notes_say_that_nobody_asks_for_keys():
+    """L126: keys are never asked for, one name is stated, and where to report is said."""
+    text = " ".join((ROOT / "SECURITY.md").read_text().split())
+    for words in ("never asks for your keys", "one project of this name", "security advisories"):
+        assert words in text
+
+
+STATE_IS_SET = re.compile(r"\.state_\s*=(?!=)")
+
+
+def test_one_module_changes_the_state_of_orders():
+    """L45: one state machine. Every other module asks the tracker; the ring reads back what it was told."""
+    found = {name for name in sources({".pyx", ".pxd", ".py"}) if STATE_IS_SET.search((TREE / name).read_text())}
+    assert found == {"core/in_flight_order.pyx", "core/order_tracker.pyx", "core/journal_ring.pyx"}
 
 
 def test_the_command_of_the_package_exists():

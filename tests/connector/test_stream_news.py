@@ -10,8 +10,8 @@ import pytest
 
 from hlfast import clock
 from hlfast.core import events as ev
-from hlfast.errors import NotReady
-from hlfast.types import OrderParams, OrderState, StreamState, TradeType
+from hlfast.errors import NotReady, RangeError
+from hlfast.types import OrderParams, OrderState, StreamState, TradeType, Trigger
 from hlfast.venues.hyperliquid.market_data import MarketData
 from hlfast.venues.hyperliquid.scan import Router
 from hlfast.venues.hyperliquid.user_stream import KINDS, UserStream
@@ -194,3 +194,51 @@ def test_a_callback_comes_in_the_moment_of_its_frame():
         life.wait(900)
         assert abs(heard["book"] - sent["l2Book"]) < 1_000_000
         life.exchange.frame_filter = None
+
+
+async def test_a_funding_frame_is_read_field_by_field(trader, heard):
+    """L55, L56: every value of the frame is another one; times are in the unit that their name says."""
+    hl = await trader()
+    told = heard(hl, ev.FundingPayment)
+    time_ms = hl.recovery.baseline_ms + 3_600_000
+    frame = {
+        "channel": "user",
+        "data": {
+            "funding": {
+                "time": time_ms,
+                "coin": "ETH",
+                "usdc": "-3.625417",
+                "szi": "49.1477",
+                "fundingRate": "0.0000417",
+            }
+        },
+    }
+    before = clock.epoch_ns()
+    hl._account_router.feed(orjson.dumps(frame), before)
+    (paid,) = told.events
+    assert (paid.coin, paid.amount, paid.rate, paid.time_ms) == ("ETH", Decimal("-3.625417"), "0.0000417", time_ms)
+    assert before <= paid.recv_ns <= clock.epoch_ns()
+    assert 10**12 < paid.time_ms < 10**13 and 10**18 < paid.recv_ns < 10**19, "milliseconds and nanoseconds of this age"
+    assert hl.ledger["funding"] == Decimal("-3.625417")
+
+
+async def test_every_price_field_takes_the_same_way(trader):
+    """L89: limit, trigger and modify accept, refuse and round alike."""
+    hl = await trader()
+    resting = hl.sell("BTC", "0.001", "60000", tif="Alo")
+    assert await resting.accepted()
+    for text in ("65000.5", "100000.5", "65000.00000001", "nan", "0", "-5"):
+        refusals = []
+        for call in (
+            lambda text=text: hl.sell("BTC", "0.001", text),
+            lambda text=text: hl.sell("BTC", "0.001", "40000", trigger=Trigger(text)),
+            lambda text=text: hl.place([OrderParams("BTC", "0.001", text, TradeType.SELL)]),
+            lambda text=text: hl.modify(resting, price=text),
+        ):
+            with pytest.raises(RangeError) as refused:
+                call()
+            refusals.append(str(refused.value).removeprefix("order 0 of 1: "))
+        assert len(set(refusals)) == 1, refusals
+    up = hl.sell("BTC", "0.001", "65000.5", rounding="passive")
+    stop = hl.sell("BTC", "0.001", "40000", trigger=Trigger("45000.5"), rounding="passive", reduce_only=True)
+    assert up.price == 65001 and stop.trigger_px_e8 == 45001 * 10**8

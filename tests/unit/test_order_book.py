@@ -72,12 +72,14 @@ def test_crossed_is_stale_and_one_sided_is_not():
 
 
 def test_an_older_snapshot_is_dropped_and_counted(book):
+    """L91: what is stale is not replayed over what is newer."""
     book.apply_snapshot([(1, 1)], [(2, 1)], time_ms=100)
     assert not book.apply_snapshot([(3, 1)], [(4, 1)], time_ms=99)
     assert book.best_bid == 1 and book.older_count == 1 and not book.is_stale
 
 
 def test_vwap_depth_and_price_for_notional(book):
+    """L91: by hand; a notional is in quote units, a depth in base units."""
     assert book.vwap("buy", 2) == Decimal("50001.5")
     assert book.vwap("sell", 100) is None
     assert book.price_for_notional("buy", 50002) == 50002

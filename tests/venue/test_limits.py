@@ -31,6 +31,20 @@ def test_a_window_forgets_after_a_minute_and_not_before():
     assert window.left(1_091_000) == 100
 
 
+@pytest.mark.parametrize("now_ms", [0, 59_999, -1, -90_000, -(10**15)])
+def test_a_time_before_the_first_minute_is_counted_like_any_other(now_ms):
+    """Given the time 0 or one below it, as a caller of `report` may say, then no bucket before the first one is touched."""
+    window = limits.Window(100)
+    for _ in range(3):
+        window.add(5, 10**12)
+        window.add(7, now_ms)
+        assert (window.limit, window.used, window.left(now_ms)) == (100, 7, 93)
+    kept = limits.Limits(enforced=False)
+    kept.spend("order", 3, 10**12, 1)
+    assert kept.report(now_ms)["spent_on"] == {"order": 3} and kept.weight.limit == 1200
+    kept.check_order(1, 10**12)
+
+
 def test_orders_stop_before_the_reserve_of_the_cancels():
     """C5."""
     budget = limits.Limits(cancel_reserve=100)

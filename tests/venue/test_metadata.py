@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import random
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hlfast.errors import ConfigError
+from hlfast.types import TradeType
 from hlfast.venues.hyperliquid.metadata import Metadata
 
 META = {
@@ -321,6 +324,51 @@ def test_the_recorded_universes_read_like_plain_json(shared: Path, perps: str, p
         assert found.resolve(row["name"]) is found.resolve(rule.asset) is rule
         assert found.tokens_of(rule.coin) == (base["name"], quote["name"])
         assert not rule.is_perpetual and rule.price_decimals == 8 - base["szDecimals"]
+
+
+def fits(price: Decimal, decimals: int) -> bool:
+    """The protocol's price rule on decimal text: an integer, or five figures and so many decimals."""
+    _, digits, exponent = price.normalize().as_tuple()
+    return price > 0 and (exponent >= 0 or (len(digits) <= 5 and -exponent <= decimals))
+
+
+@pytest.mark.parametrize(("perps", "pairs", "count"), UNIVERSES)
+def test_rounded_prices_are_valid_on_every_recorded_instrument(
+    shared: Path, perps: str, pairs: str, count: int
+) -> None:
+    """L83, L84, G20: 0 invalid, none worse for the sender, and a valid price stays as it is (104337 does)."""
+    folder, rng = shared / "fixtures" / "venue", random.Random(84)
+    found = Metadata.from_json(json.loads((folder / perps).read_text()), json.loads((folder / pairs).read_text()))
+    for rule in found.rules.values():
+        decimals = (6 if rule.is_perpetual else 8) - rule.sz_decimals
+        assert rule.quantize_price(104337) == 104337
+        for _ in range(40):
+            asked = Decimal(rng.randint(10**8, 10**9)).scaleb(-rng.randint(3, 8 + max(0, decimals - 4)))
+            if asked < Decimal(1).scaleb(4 - decimals):
+                continue
+            low, high = rule.quantize_price(asked, TradeType.BUY), rule.quantize_price(asked, TradeType.SELL)
+            assert fits(low, decimals) and fits(high, decimals) and low <= asked <= high
+            assert (low == high == asked) is fits(asked, decimals)
+    assert len(found.rules) == count
+
+
+def test_rules_come_from_the_rows_alone(shared: Path) -> None:
+    """L85: prices, open interest and funding of a recorded answer, shuffled among the markets, change no rule."""
+    line = (shared / "fixtures" / "venue" / "http_info_metaAndAssetCtxs.jsonl").read_text().splitlines()[0]
+    meta, contexts = json.loads(line)["response"]
+
+    def rules(ctxs: list[Any]) -> list[tuple[Any, ...]]:
+        rows = [{**ctx, **row} for row, ctx in zip(meta["universe"], ctxs, strict=True)]
+        found = Metadata.from_json({**meta, "universe": rows}, {"universe": [], "tokens": []})
+        return [
+            (r.coin, r.asset, r.sz_decimals, r.tick_size, r.step_size, r.min_size, r.min_notional, r.max_leverage)
+            for r in found.rules.values()
+        ]
+
+    plain = rules([{} for _ in contexts])
+    assert plain
+    for seed in range(5):
+        assert rules(random.Random(seed).sample(contexts, len(contexts))) == plain
 
 
 @pytest.mark.parametrize("name", ["meta", "metaAndAssetCtxs", "allPerpMetas"])

@@ -81,13 +81,14 @@ def test_every_entry_of_statuses_is_read(kind: str, lead: str):
     "entry",
     [
         '"somethingNew"', "null", "7", "[]", "{}", '{"resting":{}}', '{"resting":{"oid":"5"}}', '{"resting":7}',
+        '{"resting":{"oid":"None"}}', '{"resting":{"oid":null}}', '{"resting":{"oid":5.5}}',
         '{"filled":{"oid":5}}', '{"filled":{"oid":5,"totalSz":1.0,"avgPx":"2"}}', '{"error":{"code":1}}',
         '{"resting":{"oid":5},"error":"both"}', '{"resting":{"oid":9223372036854775808}}', '{"resting":{"oid":-5}}',
         '{"queued":{"oid":5}}', '"success\\u0021"', "[" * 400 + "]" * 400,
     ],
 )  # fmt: skip
 def test_an_unknown_entry_is_unknown_and_its_neighbours_are_read(entry: str):
-    """L32; G17."""
+    """L32, L33; G17: an id is a whole number, or the entry is not understood."""
     reply, counters, errors = read(statuses("order", '{"resting":{"oid":88383}}', entry, '"success"'))
     first, odd, last = reply.statuses
     assert item(first) == RESTING and last.kind == ItemKind.SUCCESS

@@ -4,6 +4,9 @@ import copy
 import json
 import pickle
 import random
+import sys
+import threading
+import time
 import traceback
 
 import msgpack
@@ -349,3 +352,32 @@ def test_a_digest_is_signed_as_it_is_and_the_allow_list_holds():
     careful.close()
     with pytest.raises(ConfigError, match="closed"):
         careful.sign_hash(digest, "noop")
+
+
+def test_another_thread_runs_while_a_signature_is_made():
+    """L79: signing is compiled and releases the interpreter, which else would not be given up once in this test."""
+    signer, stop, turns = Signer(KEY), threading.Event(), []
+
+    def other() -> None:
+        while not stop.is_set():
+            turns.append(1)
+            time.sleep(0)
+
+    before = sys.getswitchinterval()
+    thread = threading.Thread(target=other, daemon=True)
+    thread.start()
+    try:
+        sys.setswitchinterval(1000.0)
+        seen = len(turns)
+        for _ in range(2000):
+            sign.keccak256(bytes(200))
+        assert len(turns) == seen, "nothing but a release gives the other thread its turn"
+        for nonce in range(2000):
+            signer.sign_l1_action(ORDER, nonce)
+            if len(turns) > seen + 3:
+                break
+        assert len(turns) > seen
+    finally:
+        sys.setswitchinterval(before)
+        stop.set()
+        thread.join()

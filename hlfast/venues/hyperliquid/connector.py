@@ -631,7 +631,7 @@ class HyperliquidConnector(ConnectorBase):
 
     def modify(
         self,
-        order: InFlightOrder | str,
+        order: InFlightOrder | str | int,
         *,
         price: Number | None = None,
         size: Number | None = None,
@@ -644,7 +644,7 @@ class HyperliquidConnector(ConnectorBase):
         """
         return self.entry.modify(order, price=price, size=size, rounding=rounding)
 
-    def cancel(self, order: InFlightOrder | str) -> bool:
+    def cancel(self, order: InFlightOrder | str | int) -> bool:
         """True: a cancel request was handed to the socket. False: the order is unknown or has ended."""
         return self.entry.cancel(order)
 
@@ -655,13 +655,13 @@ class HyperliquidConnector(ConnectorBase):
         """Ask for the cancel of every own live order (of `coin`); returns how many were asked for."""
         return self.entry.cancel_all(self.resolve(coin).coin if coin is not None else None)
 
-    async def cancel_inflight(self, order: InFlightOrder | str) -> bool:
+    async def cancel_inflight(self, order: InFlightOrder | str | int) -> bool:
         """Kill an order whose fate is not known by burning its nonce: whichever reaches the venue first wins.
 
         True: it can never execute, and ends as FAILED. False: its action was admitted, so a plain cancel was asked for
         instead. Raises `NotReady` or `UnknownOutcome` as queries do.
         """
-        found = order if isinstance(order, InFlightOrder) else self.get_order(order)
+        found = self.entry.order_of(order)
         if found is None or found.is_done or not found.nonce:
             return False
         if not found.was_created and await self.recovery.burn(found.nonce):

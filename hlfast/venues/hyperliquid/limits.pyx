@@ -8,6 +8,7 @@ Orders are refused while what is kept for cancels would be touched; cancels are 
 """
 
 from libc.stdint cimport int64_t
+from libc.string cimport memset
 
 from hlfast.errors import NotReady
 from hlfast.venues.hyperliquid import endpoints
@@ -43,15 +44,13 @@ cdef class Window:
         self.limit = limit
 
     cdef int _advance(self, int64_t now_ms) except -1:
-        cdef int64_t second = now_ms // 1000, step = second - self._second, at
-        if step < -1:  # a clock that was set back: begin anew
-            self._second = second
-            step = 60
-        if step <= 0:
+        cdef int64_t second = max(now_ms, 0) // 1000, step = second - self._second, at  # never below the first bucket
+        if step == 0 or step == -1:
             return 0
-        if step >= 60:
-            step = 60
-            self._second = second - 60
+        if step < 0 or step >= 60:  # a clock that was set back, or a minute without a word: begin anew
+            self.used = 0
+            memset(self._buckets, 0, sizeof(self._buckets))
+            step = 0
         for at in range(self._second + 1, self._second + step + 1):
             self.used -= self._buckets[at % 60]
             self._buckets[at % 60] = 0

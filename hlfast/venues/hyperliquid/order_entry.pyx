@@ -863,10 +863,17 @@ cdef class OrderEntry:
     cdef InFlightOrder _order_of(self, object given):
         if isinstance(given, InFlightOrder):
             return <InFlightOrder>given
-        return <InFlightOrder>self.tracker._by_id.get(given)
+        if isinstance(given, int) and not isinstance(given, bool):
+            return <InFlightOrder>self.tracker.get_order_by_exchange_id(given)
+        found = self.tracker._by_id.get(given)
+        return <InFlightOrder>(self.tracker.get_order_by_cloid(given) if found is None else found)
+
+    def order_of(self, given):
+        """The order that is meant by itself, its client order id, its cloid (text) or the venue's id (int); None if unknown."""
+        return self._order_of(given)
 
     def cancel(self, given):
-        """Ask for the cancel of an order (or of a client order id). False if it is unknown or has ended."""
+        """Ask for the cancel of an order, named as for `order_of`. False if it is unknown or has ended."""
         cdef InFlightOrder order = self._order_of(given)
         if order is None or is_finished(order.state_):
             return False
