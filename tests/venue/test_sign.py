@@ -337,6 +337,17 @@ def test_user_actions_name_what_is_missing():
         signer.sign_user_action({"type": "usdSend", "hyperliquidChain": "Testnet"})
 
 
+def test_the_allow_list_looks_into_what_a_multi_sig_account_signs():
+    """L127: an action inside a list is held to the list of what may be signed, too."""
+    signer = Signer(KEY, allow=["order"])
+    parts = ["0x" + "1" * 40, "0x" + "2" * 40]
+    with pytest.raises(ConfigError, match="does not sign 'usdSend'"):
+        signer.sign_l1_action([*parts, {"type": "usdSend", "amount": "1"}], 1)
+    with pytest.raises(ConfigError, match="does not sign None"):
+        signer.sign_l1_action([], 1)
+    assert signer.sign_l1_action([*parts, {"type": "order", "orders": [], "grouping": "na"}], 1)["v"] in (27, 28)
+
+
 def test_a_digest_is_signed_as_it_is_and_the_allow_list_holds():
     """The digest of an L1 action gives the signature of the action; a closed list refuses what it cannot name."""
     action = {"type": "noop"}

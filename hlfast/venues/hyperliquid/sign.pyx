@@ -469,8 +469,8 @@ cdef class Signer:
         if not size:
             packed = encode_action(action)
             text, size = <const unsigned char*><char*>packed, len(packed)
-        if self.allow is not None and isinstance(action, dict):
-            self._check_allowed(action.get("type"))
+        if self.allow is not None:
+            self._check_allowed(_kind_of(action))
         self.sign_action_bytes(
             text, size, _nonce(nonce), <const unsigned char*><char*>vault if vault is not None else NULL,
             _expiry(expires_after), is_mainnet, out)
@@ -499,6 +499,13 @@ cdef class Signer:
         self._check_allowed(kind)
         self.sign_digest(<const unsigned char*><char*>digest, False, out)
         return _signature(out)
+
+
+cdef object _kind_of(object action):
+    """The type of an action, or of the one inside what the signers of a multi-sig account sign: (account, leader, action)."""
+    if isinstance(action, (list, tuple)) and len(action):
+        action = action[len(action) - 1]
+    return action.get("type") if isinstance(action, dict) else None
 
 
 cdef str _short_hex(const unsigned char* raw32):
