@@ -13,6 +13,7 @@ import click
 from hlfast import __version__
 from hlfast.cli.coverage_command import coverage
 from hlfast.cli.journal_commands import fills, orders
+from hlfast.cli.record_commands import record, replay
 from hlfast.cli.sim_command import sim
 from hlfast.errors import ConfigError, HlfastError
 
@@ -147,6 +148,8 @@ def build(as_json: bool) -> None:
 cli.add_command(coverage)
 cli.add_command(orders)
 cli.add_command(fills)
+cli.add_command(record)
+cli.add_command(replay)
 cli.add_command(sim)
 
 
