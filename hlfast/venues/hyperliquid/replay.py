@@ -119,11 +119,9 @@ class ReplayConnector(ConnectorBase):
 
     def _frames(self) -> Iterator[tuple[int, bytes]]:
         """Of all files, in order; of files that overlap, merged by time."""
-        for recv_ns, _, frame in heapq.merge(
-            *(((ns, at, frame) for ns, frame in file) for at, (_, file) in enumerate(self._playable)),
-            key=lambda found: found[:2],
-        ):
-            yield recv_ns, frame
+        if len(self._playable) == 1:
+            return iter(self._playable[0][1])
+        return heapq.merge(*(file for _, file in self._playable), key=lambda found: found[0])  # ties: the first file's
 
     def _deliver(self, frame: bytes, recv_ns: int) -> None:
         if self._last_ns and recv_ns - self._last_ns >= GAP_NS:
@@ -159,7 +157,7 @@ class ReplayConnector(ConnectorBase):
         if self._coins is None:
             found: dict[str, None] = {}
             for _, file in self._playable:
-                for _, frame in file:
+                for _, frame in FrameFile(file.path):  # another pass: the figures are of the play
                     if frame.startswith(BOOK_PREFIX):
                         with contextlib.suppress(ValueError, TypeError, KeyError):
                             found.setdefault(str(orjson.loads(frame)["data"]["coin"]))
@@ -197,7 +195,7 @@ class ReplayConnector(ConnectorBase):
         """As many decimals as the longest size of a coin has: enough to read every frame, a guess for placing orders."""
         decimals: dict[str, int] = {}
         for _, file in self._playable:
-            for _, frame in file:
+            for _, frame in FrameFile(file.path):  # another pass: the figures are of the play
                 try:
                     for coin, size in _sizes(orjson.loads(frame)):
                         decimals[coin] = max(decimals.get(coin, 0), len(size.partition(".")[2].rstrip("0")))
