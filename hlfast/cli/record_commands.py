@@ -59,7 +59,7 @@ def record(
         click.echo(_progress(said))
         for name in said["files"]:
             click.echo(name)
-    if said["dropped"] or said["lost_at_end_bytes"]:
+    if said["dropped"] or said["state"] != "stopped":
         raise click.ClickException(
             f"the recording is incomplete: {said['dropped']} frames dropped, {said['lost_at_end_bytes']} bytes not written ({said['state']})"
         )
@@ -144,7 +144,8 @@ def replay(files: tuple[str, ...], speed: float, strategy: str | None, latency_m
     made = _strategy(strategy) if strategy is not None else None
     connector = ReplayConnector(list(files), latency_ms=latency_ms)
     digest = CallbackDigest()
-    connector.run(_replay(connector, made, digest), speed)
+    with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):  # what a strategy prints is no JSON
+        connector.run(_replay(connector, made, digest), speed)
     said = {**connector.report(), "callbacks": digest.count, "digest": digest.hexdigest()}
     if as_json:
         click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())

@@ -120,6 +120,7 @@ class FrameWriter:
         pause = threading.Event()
         for _ in range(LAST_TRIES):
             if self._step() and self._finish():
+                self._set_state(STOPPED, "")
                 break
             pause.wait(LOOK_SECONDS)
         else:
@@ -128,8 +129,6 @@ class FrameWriter:
             if self._fd >= 0:
                 os.close(self._fd)  # its .part stays, and reads up to here
                 self._fd = -1
-        if self.lost_at_end_bytes == 0:
-            self._set_state(STOPPED, "")
 
     def _step(self) -> bool:
         """One look at the tap. True: nothing is left that the disk has refused."""
@@ -153,6 +152,10 @@ class FrameWriter:
             return self._rotate_if_due()
         except OSError as error:  # the file could not be opened, finished or renamed
             self._refused(error)
+            return False
+        except Exception as error:  # a thread that ends in silence would drop all that follows
+            self._set_state(WRITE_FAILED, f"{type(error).__name__}: {error}")
+            self._count_drops()
             return False
 
     def _rotate_if_due(self) -> bool:

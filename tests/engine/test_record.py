@@ -156,6 +156,20 @@ def test_a_disk_that_stays_full_loses_by_count_and_the_end_comes(tmp_path):
     assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
 
 
+def test_a_writer_that_trips_over_its_own_bug_says_so_and_lives(tmp_path):
+    def write(fd, data):
+        raise RuntimeError("no error of the disk")
+
+    tap = FrameTap(max_bytes=100)
+    writer = FrameWriter(tap, tmp_path, write=write)
+    writer.start()
+    for n in range(10):
+        tap.feed(b'{"n":%d}' % n, NS + n)
+    writer.stop()
+    assert writer.state == "write failed" and "no error of the disk" in writer.detail
+    assert tap.dropped == 7 and writer.lost_at_end_bytes > 0
+
+
 def test_a_folder_that_cannot_be_made_is_a_plain_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot record into"):

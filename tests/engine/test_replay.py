@@ -203,8 +203,8 @@ def test_the_strategy_file_of_the_examples_runs_unchanged(recording):
         for _ in range(2)
     ]
     assert [result.exit_code for result in said] == [0, 0], said[0].output
-    report = orjson.loads(said[0].output[said[0].output.index("{") :])
-    assert said[0].output == said[1].output
+    report = orjson.loads(said[0].stdout)
+    assert said[0].stdout == said[1].stdout
     assert report["callbacks"]["OrderCreated"] >= 1 and report["files"][0]["clean"]
 
 
