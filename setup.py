@@ -37,6 +37,7 @@ MODULES = [
     "hlfast.core.journal_ring",
     "hlfast.core.checks",
     "hlfast.net.listener",
+    "hlfast.net.frame_tap",
     "hlfast.venues.hyperliquid.wire",
     "hlfast.venues.hyperliquid.limits",
     "hlfast.venues.hyperliquid.nonce",

@@ -27,6 +27,7 @@ from hlfast.config import is_loopback
 from hlfast.core.frame_sink import FrameSink
 from hlfast.errors import ConfigError
 from hlfast.net.backoff import Backoff
+from hlfast.net.frame_tap import FrameTap
 from hlfast.net.listener import MAX_MESSAGE, Listener
 from hlfast.types import StreamState
 
@@ -157,6 +158,11 @@ class WebSocketSession:
     def send(self, data: bytes) -> bool:
         """Send one text message. False: nothing was sent, as there is no connection. Nothing is ever queued for later."""
         return self._listener is not None and self._listener.send(data)
+
+    def add_tap(self, tap: FrameTap) -> None:
+        """Have `tap` copy every frame on its way to the sink, from the next connection on."""
+        tap.next_sink = self._sink
+        self._sink = tap
 
     def note_pong(self) -> None:
         """The answer to a ping has come (the owner reads it from its frames)."""

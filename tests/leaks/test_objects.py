@@ -32,6 +32,7 @@ from hlfast.core.position import Position, PositionBook
 from hlfast.core.top_of_book import TopOfBook
 from hlfast.core.trading_rule import TradingRule
 from hlfast.core.updates import OrderUpdate, Trade, TradeUpdate
+from hlfast.net.frame_tap import FrameTap
 from hlfast.net.listener import Listener
 from hlfast.types import OrderParams, OrderState, TradeType
 from hlfast.venues.hyperliquid.l4_scan import L4Router
@@ -204,6 +205,14 @@ def a_top() -> None:
     made.levels(3)
 
 
+def a_tap() -> None:
+    made = FrameTap(FrameSink(), 100)
+    for n in range(5):
+        made.feed(b'{"channel":"pong"}', n)
+    made.take()
+    made.done()
+
+
 def an_l4_book() -> None:
     made = L4Book("BTC", 5)
     made.begin_snapshot()
@@ -223,6 +232,7 @@ TABLE: dict[str, tuple[Callable[[], object], int]] = {
     "EventBus": (a_bus, 1),
     "PreTradeChecks": (lambda: PreTradeChecks(RiskLimits()), 1),
     "FrameSink": (FrameSink, 1),
+    "FrameTap": (a_tap, 1),
     "TopOfBook": (a_top, 5),
     "features of books and trades": (features, 5),
     "L4Book": (an_l4_book, 10),

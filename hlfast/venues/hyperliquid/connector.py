@@ -40,6 +40,7 @@ from hlfast.core.updates import OrderUpdate, Trade, TradeUpdate
 from hlfast.errors import ConfigError, HlfastError, NotReady, OrderDenied, OrdersLeft, UnknownOutcome
 from hlfast.main_loop import start_up_is_over
 from hlfast.net.backoff import Backoff
+from hlfast.net.frame_tap import FrameTap
 from hlfast.net.http import HttpClient
 from hlfast.net.session import ConnectionBudget, WebSocketSession
 from hlfast.types import (
@@ -500,6 +501,10 @@ class HyperliquidConnector(ConnectorBase):
 
     def on_trade(self, coin: str, fn: Callable[[Trade], object]) -> Unsubscribe:
         return self.market.add_handler(self.resolve(coin).coin, "trades", fn)
+
+    def tap_market_data(self, tap: FrameTap) -> None:
+        """Have `tap` copy every frame of the market data socket, from its next connection on. Best before connect()."""
+        self._market_session.add_tap(tap)
 
     # -- rules ------------------------------------------------------------------------------------------------------
     @property
