@@ -36,6 +36,7 @@ def record(
     """Record the market data of COINs until Ctrl-C: raw frames with their receive times, gzip, rotated.
 
     A line is the receive time in ns, a space, the frame as it came: what hftbacktest's converter for Hyperliquid reads.
+    That converter does not tell coins apart: record one coin a process for it.
     Files carry .part until they are finished. The exit code is 1 if a frame was dropped or could not be written.
 
     \b
