@@ -7,7 +7,8 @@ Spinning takes one core fully (power, heat, a core less for everything else) and
 machine, a few µs on bare metal. It only helps on a core that nothing else uses.
 
 Garbage collection: once a connector is ready, what start-up made is collected and frozen (`gc.freeze`), and collections
-become rarer, so that no collection walks the modules and instruments in the middle of trading; `gc="leave"` touches nothing.
+become rarer, so that no collection walks the modules and instruments in the middle of trading; after a gap, before orders are
+taken again, what it left is collected; `gc="leave"` touches nothing.
 All of it is put back when `run` returns.
 """
 
@@ -35,10 +36,11 @@ log = logging.getLogger("hlfast")
 ORDERS_LEFT_EXIT = 3
 """Exit code of a process that was told to stop and could not cancel all of its orders."""
 
-GC_THRESHOLDS = (50_000, 20, 100)
+GC_THRESHOLDS = (10_000, 10, 10)
 """Python's own are (700, 10, 10); orders, fills and events are reference counted and hardly ever part of a cycle."""
 
 _tunes_gc = False
+_is_frozen = False
 
 
 def run(
@@ -155,7 +157,7 @@ def _pinned(cpu: int | Collection[int] | None) -> Any:
 # -- garbage collection -----------------------------------------------------------------------------------------------
 @contextmanager
 def _gc_policy(tunes: bool) -> Iterator[None]:
-    global _tunes_gc
+    global _tunes_gc, _is_frozen
     before, thresholds = _tunes_gc, collector.get_threshold()
     _tunes_gc = tunes
     try:
@@ -163,15 +165,23 @@ def _gc_policy(tunes: bool) -> Iterator[None]:
     finally:
         _tunes_gc = before
         if tunes:
+            _is_frozen = False
             collector.set_threshold(*thresholds)
             collector.unfreeze()
 
 
 def start_up_is_over() -> None:
     """A connector is ready: what there is now stays for long. Once in a `run`; nothing outside, or with `gc="leave"`."""
-    global _tunes_gc
-    if _tunes_gc:
-        _tunes_gc = False
+    global _is_frozen
+    if _tunes_gc and not _is_frozen:
+        _is_frozen = True
         collector.collect()
         collector.freeze()
         collector.set_threshold(*GC_THRESHOLDS)
+
+
+def gap_is_over() -> None:
+    """Orders are about to be taken again: what a lost connection left (tasks, errors with their frames: cycles all) goes now,
+    and not in the middle of trading. Does nothing where the collector is left alone."""
+    if _is_frozen:
+        collector.collect()

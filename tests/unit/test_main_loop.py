@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import weakref
 
 import pytest
 
@@ -81,6 +82,32 @@ def test_what_cannot_be_had_is_refused_before_anything_runs(options, text):
     with pytest.raises(ConfigError, match=text):
         hlfast.run(coro, **options)
     assert coro.cr_frame is None  # closed: no "was never awaited"
+
+
+def test_what_a_gap_left_is_collected_before_trading_goes_on():
+    """Given garbage in a cycle after start-up, the end of a gap collects it inside run(), and touches nothing outside."""
+
+    class Node:
+        pass
+
+    def cycle() -> weakref.ref[Node]:
+        node = Node()
+        node.me = node  # type: ignore[attr-defined]
+        return weakref.ref(node)
+
+    async def after_a_gap() -> tuple[bool, bool]:
+        main_loop.start_up_is_over()
+        gc.disable()
+        try:
+            seen = cycle()
+            was_there = seen() is not None
+            main_loop.gap_is_over()
+            return was_there, seen() is None
+        finally:
+            gc.enable()
+
+    assert hlfast.run(after_a_gap()) == (True, True)
+    assert hlfast.run(after_a_gap(), gc="leave") == (True, False)
 
 
 def test_start_up_is_frozen_once_and_all_is_put_back():

@@ -38,7 +38,7 @@ from hlfast.core.top_of_book import TopOfBook
 from hlfast.core.trading_rule import TradingRule
 from hlfast.core.updates import OrderUpdate, Trade, TradeUpdate
 from hlfast.errors import ConfigError, HlfastError, NotReady, OrderDenied, OrdersLeft, UnknownOutcome
-from hlfast.main_loop import start_up_is_over
+from hlfast.main_loop import gap_is_over, start_up_is_over
 from hlfast.net.backoff import Backoff
 from hlfast.net.frame_tap import FrameTap
 from hlfast.net.http import HttpClient
@@ -828,6 +828,8 @@ class HyperliquidConnector(ConnectorBase):
         self.stream.release()
         if self._account_session.connections == 1:
             self.entry.warm_up()
+        else:
+            gap_is_over()
         self.entry.go_live()
         self._account_session.set_state(StreamState.LIVE, "synchronised")
         if self.entry.checks.killed:
