@@ -25,8 +25,8 @@ from hlfast.sim import FUNDED_ACCOUNTS
 from hlfast.venues.hyperliquid.nonce import nonce_manager_for
 from hlfast.venues.hyperliquid.sign import Signer
 
+from ..children import HOME, surroundings
 from .calls import CALLS, MAINNET, META, SPOT_META, TESTNET, exchange_of
-from .children import HOME, surroundings
 
 KEY = FUNDED_ACCOUNTS[0].key
 VAULT = "0x" + "3c" * 20

@@ -14,8 +14,8 @@ from typing import Any
 
 from hlfast.sim import FUNDED_ACCOUNTS
 
+from ..children import surroundings
 from .calls import TESTNET
-from .children import surroundings
 
 PROGRAM = """
 import json

@@ -18,8 +18,8 @@ from hlfast.errors import ConfigError
 from hlfast.sim import FUNDED_ACCOUNTS
 from hlfast.venues.hyperliquid.sign import Signer
 
+from ..children import HOME, surroundings
 from .calls import MAINNET, META, SPOT_META, TESTNET
-from .children import HOME, surroundings
 from .far_end import FarEnd, answer
 
 ROOT = Path(__file__).resolve().parents[2]

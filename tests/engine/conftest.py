@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -31,6 +30,8 @@ from hlfast.engine.journal import Journal
 from hlfast.errors import ConfigError, NotReady, OrderDenied
 from hlfast.sim import FUNDED_ACCOUNTS, SimExchange
 from hlfast.types import ConnectorType, OrderParams, OrderState, TradeType
+
+from ..children import HOME, surroundings
 
 
 @dataclass
@@ -459,11 +460,11 @@ class Process:
             "--directory", str(folder / "s"), "--journal", str(folder / "j"), *arguments,
         ]  # fmt: skip
         self.endpoints: dict[str, str] = {}
-        self.environment = {**os.environ, "HLFAST_STATE": str(folder / "state")}
+        self.environment = surroundings(HLFAST_STATE=str(folder / "state"))
 
     async def start(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
-            *self.command, stdout=asyncio.subprocess.PIPE, env=self.environment
+            *self.command, stdout=asyncio.subprocess.PIPE, env=self.environment, cwd=HOME
         )
         assert self.process.stdout is not None
         line = await asyncio.wait_for(self.process.stdout.readline(), 60)

@@ -44,6 +44,8 @@ from hlfast.compat.hummingbot.core.network_iterator import NetworkStatus
 from hlfast.compat.hummingbot.core.pubsub import PubSub
 from hlfast.compat.hummingbot.core.rate_oracle import rate_oracle
 
+from ...children import HOME, surroundings
+
 D = Decimal
 ROOT = "hlfast.compat.hummingbot."
 
@@ -185,7 +187,7 @@ except RuntimeError as error:
 else:
     raise SystemExit("it hid a real one")
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=HOME, env=surroundings())
     assert done.returncode == 0, done.stderr
 
 

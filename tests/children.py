@@ -1,4 +1,4 @@
-"""Processes of these tests: wherever they are started, they import the hlfast that is tested."""
+"""Processes of the tests: wherever they are started, they import the hlfast that is tested."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ HOME = Path(hlfast.__file__).resolve().parents[1]
 
 def surroundings(**more: str) -> dict[str, str]:
     """This process's environment, with everything that it can import, the tested package first."""
-    source = Path(__file__).resolve().parents[2]
+    source = Path(__file__).resolve().parents[1]
     paths = [str(HOME), *(entry for entry in sys.path if entry and Path(entry).resolve() not in (HOME, source))]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **more}
