@@ -280,3 +280,23 @@ async def test_market_orders_have_a_valid_price_on_every_market(trader, exchange
             sold, cap = hl.sell(rule.coin, size), hl.book(rule.coin).best_bid * Decimal("0.995")
             assert rule.is_valid_price(sold.price) and cap <= sold.price <= hl.book(rule.coin).best_bid, rule
             assert await sold.done() is S.FILLED, sold.reason
+
+
+async def test_the_children_of_an_entry_that_fills_in_the_reply_are_tracked_as_triggers(trader, exchange, eventually):
+    """L37: entry and closing triggers in one action; the entry fills at once, and each child has its own state and end."""
+    maker, hl = await trader(1), await trader(0)
+    assert await maker.sell("BTC", "0.01", "60000", tif="Alo").accepted()
+    exit_up, exit_down = Trigger("66000", is_market=True, kind="tp"), Trigger("54000", is_market=True, kind="sl")
+    entry, up, down = hl.place(
+        [
+            OrderParams("BTC", "0.001", "60000", TradeType.BUY),
+            OrderParams("BTC", "0.001", "66000", TradeType.SELL, reduce_only=True, trigger=exit_up),
+            OrderParams("BTC", "0.001", "54000", TradeType.SELL, reduce_only=True, trigger=exit_down),
+        ],
+        grouping="normalTpsl",
+    )
+    assert await entry.done() is OrderState.FILLED
+    assert await up.accepted() and await down.accepted()
+    statuses = {row["cloid"]: row["status"] for row in exchange.truth(hl.account)["orders"]}
+    assert statuses[entry.cloid] == "filled" and statuses[up.cloid] == statuses[down.cloid] == "open"
+    assert hl.cancel(up) and await up.done() is OrderState.CANCELLED and not down.is_done

@@ -228,3 +228,12 @@ def test_the_guard_compares_nothing_with_another_interpreters_baseline(tmp_path:
 def test_the_guard_says_so_where_there_is_no_valgrind(tmp_path: Path) -> None:
     without = guard(tmp_path, {}, more="guard.shutil.which = lambda name: None")
     assert without.returncode == 0 and "skipped: valgrind is not installed" in without.stdout
+
+
+def test_one_signature_is_among_the_kernels_that_the_guard_counts() -> None:
+    """L80: constants of the typed data are computed once: building them anew would show in a signature's instructions."""
+    baselines = sorted((ROOT / "benchmarks" / "guard" / "baseline").glob("*.json"))
+    assert baselines
+    for baseline in baselines:
+        counted = json.loads(baseline.read_text())["instructions"]
+        assert counted["sign 1 order"] < 30 * counted["keccak256, 180 B"]  # libsecp256k1 is some 23 of them
