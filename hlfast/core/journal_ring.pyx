@@ -747,10 +747,10 @@ def restore_fill(row):
         row["recv_ns"], bool(row["recovered"]))
 
 
-def restore_order(row, fills, oids):
+def restore_order(row, fills, oids, int64_t modify_nonce=0):
     """The order that a row of the journal's orders tells of, with its `fills` and every id that the venue gave it.
 
-    `row` has the columns of table `orders`. An order whose end has not been told is not in a final state: the venue, when
+    `modify_nonce`: of its last modify, which decides what became of one under way. `row` has the columns of table `orders`. An order whose end has not been told is not in a final state: the venue, when
     it is asked, tells the end again.
     """
     cdef InFlightOrder o = make_order(
@@ -777,6 +777,7 @@ def restore_order(row, fills, oids):
         o.lots = o.filled_lots - o.leg_filled + o.leg_lots
     if row["modify_leg_lots"]:
         o.modify_pending = True
+        o.modify_nonce = modify_nonce
         o.new_px_e8, o.new_leg_lots = row["modify_px_e8"], row["modify_leg_lots"]
     o.was_created = bool(row["created"])
     o.end_emitted = bool(row["ended"])

@@ -92,7 +92,11 @@ def _orders(db: sqlite3.Connection, where: str, values: tuple[int, ...]) -> list
             for fill in db.execute("SELECT * FROM fills WHERE order_id = ? ORDER BY id", (row["id"],))
         ]
         oids = db.execute("SELECT DISTINCT oid FROM order_events WHERE order_id = ? AND oid > 0", (row["id"],))
-        orders.append(restore_order(row, fills, sorted({oid for (oid,) in oids} | {f.oid for f in fills if f.oid})))
+        known = sorted({oid for (oid,) in oids} | {f.oid for f in fills if f.oid})
+        (modified,) = db.execute(
+            "SELECT coalesce(max(nonce), 0) FROM order_events WHERE order_id = ? AND event = 'modify_sent'", (row["id"],)
+        ).fetchone()
+        orders.append(restore_order(row, fills, known, modified))
     return orders
 
 

@@ -121,7 +121,7 @@ class Trader:
 
     def modify(self, order: InFlightOrder, price: int, leg_lots: int) -> None:
         self.journal.ring.put_modify(order, price * 10**8, leg_lots, 6000, clock.epoch_ns())
-        self.tracker.request_modify(order, price * 10**8, leg_lots)
+        self.tracker.request_modify(order, price * 10**8, leg_lots, 6000)
 
 
 def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
@@ -198,6 +198,7 @@ def test_a_restart_reproduces_the_tracker(tmp_path: Path) -> None:
         assert tracker.get_order_by_cloid(order.cloid).client_order_id == order.client_order_id
         for oid in order.exchange_order_ids:
             assert tracker.get_order_by_exchange_id(oid).client_order_id == order.client_order_id
+    assert tracker.get_order("o-8").modify_nonce == 6000  # what its recovery burns
     asked = {o.client_order_id for o in tracker.orders_to_ask_about}
     assert asked == {o.client_order_id for o in (cancelling, changing, sent)}
     assert str(tracker.get_order("o-6").reject) == "margin: Insufficient margin to place order."
