@@ -12,6 +12,7 @@ import click
 
 from hlfast import __version__
 from hlfast.cli.coverage_command import coverage
+from hlfast.cli.doctor_command import doctor
 from hlfast.cli.gateway_command import gateway
 from hlfast.cli.journal_commands import fills, orders
 from hlfast.cli.record_commands import record, replay
@@ -147,6 +148,7 @@ def build(as_json: bool) -> None:
 
 
 cli.add_command(coverage)
+cli.add_command(doctor)
 cli.add_command(gateway)
 cli.add_command(orders)
 cli.add_command(fills)
