@@ -121,7 +121,7 @@ class Judge:
         figures = self._figures(self._hl)
         # Orders that rest are looked at one by one below.
         found += [str(one) for one in differences(figures, record) if one.kind != "order"]
-        funding = sum((Decimal(row["delta"]["usdc"]) for row in record["fundings"]), Decimal(0))
+        funding = Decimal(record["funding"])
         if figures["funding"] != funding:
             found.append(f"funding: ours {figures['funding']}, the exchange's {funding}")
         found += self._pnl(figures, record)

@@ -163,6 +163,8 @@ class Account:
         self.fills: list[dict[str, Any]] = []
         self.ledger: list[dict[str, Any]] = []
         self.fundings: list[dict[str, Any]] = []
+        self.funding_e8 = 0
+        """Sum of all payments, also of those whose rows are dropped; negative: paid."""
         self.nonces: dict[str, list[int]] = {}
         self.dropped = {"orders": 0, "fills": 0, "ledger": 0, "fundings": 0, "nonces": 0}
         self.requests_used = self.requests_reserved = 0

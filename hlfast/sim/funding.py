@@ -94,6 +94,7 @@ class Funding:
         position.funding_e8 += paid_e8
         position.funding_open_e8 += paid_e8
         position.funding_change_e8 += paid_e8
+        account.funding_e8 -= paid_e8
         if account.is_house:
             return
         delta: dict[str, Any] = {

@@ -79,6 +79,7 @@ def of_account(exchange: Exchange, account: Account, states: States | None = Non
         "spot": {row["coin"]: row for row in rows.spot_state(account)["balances"]},
         "fees": {name: text(wei, decimals[name]) for name, wei in account.fees_wei.items()},
         "volume": text(account.volume_e8, 8),
+        "funding": text(account.funding_e8, 8),
         "fundings": list(account.fundings),
         "nonces": {signer: list(nonces) for signer, nonces in account.nonces.items()},
         "dropped": dict(account.dropped),

@@ -11,6 +11,7 @@ import pytest
 from hlfast.sim import rows
 from hlfast.sim.funding_rate import E10, hourly_e10, premium_e10
 from hlfast.sim.info import Info
+from hlfast.sim.truth import of_account
 
 from .desk import ALICE, BOB, START_MS, Desk, Floor, wire
 
@@ -156,3 +157,19 @@ async def test_funding_and_liquidation_are_told_over_the_sockets(open_floor: Any
     while "liquidation" not in heard:
         heard |= await alice.until("user")
     assert heard["liquidation"]["liquidated_user"] == alice.address
+
+
+def test_the_sum_of_payments_outlives_their_rows(desk: Desk) -> None:
+    """History is bounded; what an account has paid in all is not."""
+    desk.order(BOB, ETH, "sell", "3500", "2")
+    desk.order(ALICE, ETH, "buy", "3500", "2", "Ioc")
+    paid = Decimal(0)
+    account = desk.account(ALICE)
+    account.history = 8
+    for _ in range(30):
+        to_the_hour(desk)
+        paid += Decimal(account.fundings[-1]["delta"]["usdc"])
+        account.trim()
+    told = of_account(desk.exchange, account)
+    assert told["dropped"]["fundings"] > 0 and len(told["fundings"]) < 30
+    assert Decimal(told["funding"]) == paid != 0
