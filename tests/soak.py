@@ -6,7 +6,7 @@ The exchange runs in a process of its own and sends some 5,000 frames a second; 
 does, with its faults and its judge: after each round every order, fill, cash, fees, funding and positions are the
 exchange's to the last decimal, realised PnL within 1e-6 a fill. Funding is paid once a round. Before the start the
 connector is as after weeks: the windows that it keeps (ended orders, identities of fills) are full, or they would grow
-for an hour and hide a leak. Resident memory is read each second; its slope is that of the least-squares line after the
+for an hour and hide a leak. Resident memory is read every ten seconds; its slope is that of the least-squares line after the
 first fifth of the time. Exit code 1 for a difference or an unhandled error. Linux: memory is read from /proc.
 """
 
@@ -208,7 +208,7 @@ class Soak(Chaos):
     async def _sample(self, seconds: float) -> None:
         began = clock.monotonic_ns()
         while True:
-            await asyncio.sleep(min(1.0, seconds / 60))
+            await asyncio.sleep(min(10.0, seconds / 60))
             at = (clock.monotonic_ns() - began) / 1e9
             if at > WARM_UP * seconds:
                 self._samples.append((at, resident_mb()))
