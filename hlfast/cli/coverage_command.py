@@ -26,14 +26,13 @@ NO_LENDING = "no lending here"
 NO_STAKING = "no staking here: HYPE is a spot token only"
 NO_TWAP = "no TWAPs here yet: slices over minutes"
 NO_DEPLOY = "the universe is fixed at start: --universe"
-ONE_MODE = "accounts are in standard mode only"
 ONE_KEY = "accounts have one key"
 UI = "the web page's bundle"
 NO_HISTORY = "no such history is kept"
 
 NOT_SIMULATED_GROUPS = {
     "staking": NO_STAKING,
-    "abstraction": ONE_MODE,
+    "abstraction": "deprecated: userSetAbstraction does it",
     "multi-sig": ONE_KEY,
     "deployers": NO_DEPLOY,
     "validators": "no validators here",

@@ -13,10 +13,11 @@ blocks, keeps exact money, and has background traders so that books move. The fi
     verify, signers, keys              who signed it (by its own statement of every action), nonces, agents, test keys
     exchange, actions, budget          state and blocks; what each action does; what an address may ask
     account_actions, vaults, refusals  transfers, sub-accounts, builders; vaults; how an action ends
+    modes                              how an account's money in spot and in the dexs hangs together
     execution, checks, matching        an order's way; why it is refused; the books
-    account, margin, fees              positions and cash; liquidation; what a fill costs
+    account, purse, margin, fees       balances; positions and cash, one purse a dex; liquidation; what a fill costs
     funding, funding_rate, marks       money by the hour; the prices that it and triggers go by       triggers   stops
-    universe, markets                  what is traded     traders, house, replay   who else trades: drawn, by hand, recorded
+    universe, markets, dexs            what is traded     traders, house, replay   who else trades: drawn, by hand, recorded
     block, rows, info, feeds, streams  what a block did; wire rows; queries; what subscriptions say; who listens
     links, pace                        where answers go; what time it is
     state, snapshot, truth, explain    inputs that outlive a restart; the record; why a signature names nobody

@@ -15,10 +15,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hlfast.sim import account_actions as accounts
-from hlfast.sim import vaults
+from hlfast.sim import modes, vaults
 from hlfast.sim.account import Account
 from hlfast.sim.execution import NEVER_PLACED, Ticket
-from hlfast.sim.markets import SPOT_ASSETS, dollars
+from hlfast.sim.markets import BUILDER_ASSETS, SPOT_ASSETS, dollars
 from hlfast.sim.matching import Book, Order, Trigger
 from hlfast.sim.numbers import scaled
 from hlfast.sim.refusals import DEFAULT, Invalid, Refused
@@ -148,7 +148,12 @@ def order(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[
         return _statuses("order", exchange.execution.place_position_tpsl(account, tickets))
     if grouping != "na":
         return _statuses("order", [{"error": "Insufficient delegatable balance for priority order"}] * len(tickets))
-    return _statuses("order", [exchange.execution.place(account, ticket) for ticket in tickets])
+    return _statuses("order", [_place(exchange, account, ticket) for ticket in tickets])
+
+
+def _place(exchange: Exchange, account: Account, ticket: Ticket) -> dict[str, Any]:
+    modes.draw_for_dex(exchange, account, ticket)
+    return exchange.execution.place(account, ticket)
 
 
 def cancel(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
@@ -195,7 +200,7 @@ def _replace(exchange: Exchange, account: Account, which: int | str, ticket: Tic
         ticket = replace(ticket, tif="Alo")
     if old is not None:
         exchange.execution.cancel(old)
-    entry = exchange.execution.place(account, ticket)
+    entry = _place(exchange, account, ticket)
     if "error" in entry and old is not None:
         return {"error": f"Error placing new order during modify: {entry['error']}"}
     return entry
@@ -267,8 +272,9 @@ def update_leverage(exchange: Exchange, account: Account, action: dict[str, Any]
     before = position.leverage, position.is_cross
     position.leverage, position.is_cross = action["leverage"], is_cross
     is_lower = position.leverage < before[0]
+    purse = account.purse(book.market.dex)
     lacks_margin = is_lower and not is_cross and position.lots and position.equity_e8 < position.initial_e8
-    if lacks_margin or ((is_lower or before[1] != is_cross) and account.value_e8 < account.required_e8):
+    if lacks_margin or ((is_lower or before[1] != is_cross) and purse.spare_e8 < 0):
         position.leverage, position.is_cross = before
         kind, remedy = ("Cross", "deposit more collateral") if is_cross else ("Isolated", "add margin to the position")
         raise Refused(
@@ -288,15 +294,17 @@ def update_isolated_margin(exchange: Exchange, account: Account, action: dict[st
         raise Refused("Cannot update margin for empty position.")
     if position.is_cross:
         raise Refused("Position does not use isolated margin.")
-    if more_e8 > 0 and account.withdrawable_e8 < more_e8:
+    purse = account.purse(book.market.dex)
+    if more_e8 > 0 and purse.withdrawable_e8 < more_e8:
         raise Refused("Account does not have sufficient margin available for increase.")
     if more_e8 < 0:
         if book.market.margin_mode == "strictIsolated":
             raise Refused("Cannot remove isolated margin for this asset. To remove margin, reduce the position.")
         if position.equity_e8 + more_e8 < max(position.initial_e8, abs(position.value_e8) // 10):
             raise Refused("Position does not have sufficient margin for reduction.")
-    account.cash_e8 -= more_e8
+    purse.cash_e8 -= more_e8
     position.raw_e8 += more_e8
+    account.join(purse)
     exchange.execution.block.touched.add(account.address)
     return DEFAULT
 
@@ -318,7 +326,9 @@ def reserve_request_weight(exchange: Exchange, account: Account, action: dict[st
 def _book(exchange: Exchange, asset: int) -> Book:
     book = exchange.execution.books.get(asset)
     if book is None:
-        raise Refused("Invalid spot" if asset >= SPOT_ASSETS else f"Invalid asset {asset}: not in this universe.")
+        raise Refused(
+            "Invalid spot" if SPOT_ASSETS <= asset < BUILDER_ASSETS else f"Invalid asset {asset}: not in this universe."
+        )
     return book
 
 
@@ -348,6 +358,10 @@ HANDLERS: dict[str, Callable[[Exchange, Account, dict[str, Any]], dict[str, Any]
     "registerReferrer": accounts.register_referrer,
     "setReferrer": accounts.set_referrer,
     "setDisplayName": accounts.set_display_name,
+    "userSetAbstraction": modes.user_set_abstraction,
+    "agentSetAbstraction": modes.agent_set_abstraction,
+    "userDexAbstraction": modes.user_dex_abstraction,
+    "agentEnableDexAbstraction": modes.agent_enable_dex_abstraction,
     "createVault": vaults.create_vault,
     "vaultModify": vaults.vault_modify,
     "vaultTransfer": vaults.vault_transfer,

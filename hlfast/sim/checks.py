@@ -72,7 +72,8 @@ def _without_margin(order: Order, book: Book) -> str | None:
         return None
     px_e8 = order.px_e8 if order.is_buy else max(order.px_e8, book.mark_e8)
     ntl_e8 = order.market.ntl_e8(px_e8, order.lots)
-    affordable = order.account.can_open(order.account.position(book), order.is_buy, ntl_e8)
+    purse = order.account.purse(order.market.dex)
+    affordable = purse.can_open(order.account.position(book), order.is_buy, ntl_e8)
     return None if affordable else "Insufficient margin to place order."
 
 
@@ -94,9 +95,9 @@ def _without_balance(order: Order, book: Book) -> str | None:
         return None
     market = order.market
     if order.is_buy:
-        covered = order.account.balance(market.quote.index).free_wei >= market.ntl_e8(order.px_e8, order.lots)
+        covered = order.account.free_wei(market.quote.index) >= market.ntl_e8(order.px_e8, order.lots)
     else:
-        covered = order.account.balance(market.base.index).free_wei >= market.base_wei(order.lots)
+        covered = order.account.free_wei(market.base.index) >= market.base_wei(order.lots)
     return None if covered else "Insufficient spot balance"
 
 

@@ -65,6 +65,7 @@ class Exchange:
         agents: Mapping[str, str] | None = None,
         perp_usdc: int = 1_000_000,
         spot_usdc: int = 100_000,
+        dex_usd: int = 100_000,
         schedule_cancel_volume_usdc: int = 0,
         universe: Universe | Source | Iterable[Source] | None = None,
         flow: str = "noise",
@@ -97,9 +98,11 @@ class Exchange:
         self._nonces: dict[str, Nonces] = {}
         self._queue: list[tuple[Signed, Reply]] = []
         for address in (*(account.address for account in FUNDED_ACCOUNTS), *accounts):
-            self.open_account(address, perp_usdc, spot_usdc)
+            self.open_account(address, perp_usdc, spot_usdc, dex_usd)
         for address, master in (sub_accounts or {}).items():
-            self.open_account(address, perp_usdc, spot_usdc, master=self.accounts[master.lower()])
+            self.open_account(address, perp_usdc, spot_usdc, dex_usd, master=self.accounts[master.lower()])
+        for dex in self.universe.dexs.values():
+            self.execution.deployers[dex.name] = self.open_account(dex.fee_recipient, 0, 0, is_house=True), dex.share
         self.house = House(self)
         self.replay = None if replay is None else Replay(replay)
         self.traders = Traders(self, seed, FLOWS[flow]) if traders and flow != "none" else None
@@ -110,16 +113,31 @@ class Exchange:
     # -- what may be done from outside between blocks, beside `submit` -----------------------------------------------
 
     def open_account(
-        self, address: str, perp_usdc: int, spot_usdc: int, *, is_house: bool = False, master: Account | None = None
+        self,
+        address: str,
+        perp_usdc: int,
+        spot_usdc: int,
+        dex_usd: int = 0,
+        *,
+        is_house: bool = False,
+        master: Account | None = None,
     ) -> Account:
-        """A new account with money from nowhere."""
+        """A new account with money from nowhere; `dex_usd` of its collateral in each builder dex."""
         account = Account(
-            address.lower(), is_house=is_house, master=master, tokens=self.universe.tokens, history=self.history
+            address.lower(),
+            is_house=is_house,
+            master=master,
+            tokens=self.universe.tokens,
+            history=self.history,
+            collaterals=self.universe.collaterals,
         )
         self.accounts[account.address] = account
         account.cash_e8 = perp_usdc * E8
         account.balance(USD).total_wei = spot_usdc * E8
         self._count(USDC.name, (perp_usdc + spot_usdc) * E8)
+        for dex in self.universe.dexs.values() if dex_usd else ():
+            account.purse(dex.name).cash_e8 = dex_usd * E8
+            self._count(dex.collateral.name, dex_usd * E8)
         return account
 
     def faucet(self, address: str, usdc: int) -> Account:
@@ -312,9 +330,11 @@ class Exchange:
     def _total_wei(self) -> dict[str, int]:
         """Everything there is of each token: balances of all accounts, perp cash, the fee box, funding's rounding."""
         totals = dict(self.execution.fees_wei)
-        totals[USDC.name] += self.execution.rounding_e8
+        for name, e8 in self.execution.rounding_e8.items():
+            totals[name] += e8
         for account in self.accounts.values():
-            totals[USDC.name] += account.raw_usd_e8
+            for purse in account.purses.values():
+                totals[purse.collateral.name] += purse.raw_usd_e8
             for balance in account.spot.values():
                 totals[balance.token.name] += balance.total_wei
         return totals
@@ -336,6 +356,7 @@ class Exchange:
             assert longs == book.open_interest_lots, f"{book.market.coin}: {longs} long, {book.open_interest_lots} open"
         for account in self.accounts.values():
             self._assert_reserves(account)
+            assert len(account.positions) == sum(len(purse.positions) for purse in account.purses.values())
             flat = [p for p in account.positions.values() if p.is_cross or not p.lots]
             assert all(p.raw_e8 == 0 for p in flat), f"{account} has isolated margin without an isolated position"
 
@@ -361,7 +382,9 @@ class Exchange:
         for index, balance in account.spot.items():
             hold = holds.get(index, 0)
             assert balance.hold_wei == hold, f"{account} holds {balance.hold_wei} of token {index}, needs {hold}"
-            assert balance.total_wei >= hold, f"{account} has less of token {index} than its orders hold"
+            assert account.is_joined or balance.total_wei >= hold, (
+                f"{account} has less of token {index} than its orders hold"
+            )
 
 
 def _inner_nonce(signed: Signed) -> int:

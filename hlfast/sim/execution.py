@@ -14,13 +14,14 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from hlfast.sim.account import Account, PerpPosition
+from hlfast.sim.account import Account
 from hlfast.sim.block import Block
 from hlfast.sim.checks import CHECKS, CHILD_CHECKS, FIRED_CHECKS, POSITION_CHECKS, WAITING_CHECKS, Checks
 from hlfast.sim.fees import DAY_MS, perp_fee_e8
-from hlfast.sim.markets import USDC, Market, Token
+from hlfast.sim.markets import Market, Token
 from hlfast.sim.matching import Book, Order, Trigger
 from hlfast.sim.numbers import E8, half_even, text
+from hlfast.sim.purse import PerpPosition
 from hlfast.sim.rows import order_row
 from hlfast.sim.triggers import Family, Triggers
 from hlfast.sim.universe import Universe
@@ -56,8 +57,10 @@ class Execution:
         self.block = Block(0, 0)
         self.triggers = Triggers(self)
         self.fees_wei = {token.name: 0 for token in universe.tokens.values()}
-        self.rounding_e8 = 0
-        """What funding's rounding leaves over, in 1e-8 USDC."""
+        self.rounding_e8: dict[str, int] = {}
+        """What funding's rounding leaves over, in 1e-8 of each collateral token."""
+        self.deployers: dict[str, tuple[Account, tuple[int, int]]] = {}
+        """Of each builder dex: who gets its share of the fees, and the share as a fraction."""
         self.counters = {"orders": 0, "rejects": 0, "cancels": 0, "trades": 0}
         self._seed = seed
         self._oid = FIRST_OID
@@ -143,6 +146,7 @@ class Execution:
     def take_over(self, liquidator: Account, account: Account, position: PerpPosition) -> None:
         """The backstop takes a position at mark with its margin; no book, no fee."""
         book, lots, is_cross = position.book, position.lots, position.is_cross
+        market = book.market
         equity_e8 = position.equity_e8
         self.begin_transaction()
         note = self._liquidation_note(account, position, "backstop")
@@ -157,8 +161,8 @@ class Execution:
             self._fill(side, px_e8, abs(lots), book.market.ntl_e8(px_e8, abs(lots)), True, tid, book)
         self._liquidation = None
         if not is_cross:
-            account.cash_e8 -= equity_e8
-            liquidator.cash_e8 += equity_e8
+            account.move(market.dex, market.quote.index, -equity_e8)
+            liquidator.purse(market.dex).cash_e8 += equity_e8
         self._set_status(order, "filled", 0)
         self._follow(account, book, None)
 
@@ -241,9 +245,10 @@ class Execution:
                 self.cancel(maker, "selfTradeCanceled")
                 continue
             lots = min(order.lots, maker.lots)
-            if not order.market.is_spot:
+            market = order.market
+            if not market.is_spot:
                 position = maker.account.position(book)
-                if not maker.account.can_carry(position, maker.is_buy, maker.px_e8, lots):
+                if not maker.account.purse(market.dex).can_carry(position, maker.is_buy, maker.px_e8, lots):
                     self.cancel(maker, "marginCanceled")
                     continue
             if not order.filled_lots and order.trigger is None:
@@ -302,7 +307,8 @@ class Execution:
         day = self.block.time_ms // DAY_MS
         account.fee_rates.volumes.add(day, market.is_spot, crossed, ntl_e8)
         rate_e8 = account.fee_rates.charged(day, market.is_spot, crossed)
-        fee_token, builder_wei = USDC, _builder_fee_e8(order, ntl_e8)
+        rate_e8 = rate_e8 * market.fee_percent // 100 if rate_e8 > 0 else rate_e8
+        fee_token, builder_wei = market.quote, _builder_fee_e8(order, ntl_e8)
         if market.is_spot:
             start, kind, profit, fee_token, fee_wei = self._settle_spot(order, lots, ntl_e8, rate_e8)
             account.balance(market.quote.index).total_wei -= builder_wei
@@ -313,18 +319,15 @@ class Execution:
             builder_wei *= not is_free
             position = account.position(book)
             before = position.lots
-            profit = account.settle(position, order.is_buy, px_e8, lots, fee_wei + builder_wei)
+            profit = account.purse(market.dex).settle(position, order.is_buy, px_e8, lots, fee_wei + builder_wei)
             start, kind = market.sz_text(before), _direction(before, position.lots, order.is_buy)
             if is_liquidated and note is not None:
                 kind = f"Liquidated {'Cross' if note[1] else 'Isolated'} {'Long' if before > 0 else 'Short'}"
             fee, closed = text(fee_wei + builder_wei, 8), text(half_even(profit, 100), 6)
         account.pay_fee(fee_token.name, fee_wei + builder_wei)
         if order.builder is not None and builder_wei:
-            if market.is_spot:
-                order.builder[0].balance(market.quote.index).total_wei += builder_wei
-            else:
-                order.builder[0].cash_e8 += builder_wei
-        self.fees_wei[fee_token.name] += fee_wei
+            order.builder[0].move("spot" if market.is_spot else market.dex, market.quote.index, builder_wei)
+        self.fees_wei[fee_token.name] += fee_wei - self._pay_deployer(market, fee_wei)
         if account.is_house:
             return
         row: dict[str, Any] = {
@@ -352,6 +355,15 @@ class Execution:
             row["liquidation"] = note[2]
         account.fills.append(row)
         self.block.add_fill(account, row)
+
+    def _pay_deployer(self, market: Market, fee_wei: int) -> int:
+        """A builder dex's deployer has a share of each fee."""
+        if not market.dex or fee_wei <= 0:
+            return 0
+        deployer, (part, of) = self.deployers[market.dex]
+        share_wei = fee_wei * part // of
+        deployer.purse(market.dex).cash_e8 += share_wei
+        return share_wei
 
     def _settle_spot(self, order: Order, lots: int, ntl_e8: int, rate_e8: int) -> tuple[str, str, int, Token, int]:
         """Exchange base for quote. A buy pays its fee in the base token, a sale in the quote token."""

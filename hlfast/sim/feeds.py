@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hlfast.sim import rows
 from hlfast.sim.account import Account
 from hlfast.sim.block import Block
-from hlfast.sim.info import BadQuery, book_rounding
+from hlfast.sim.info import book_rounding
 from hlfast.sim.links import Link
 from hlfast.sim.readers import reader
 from hlfast.venues.hyperliquid.endpoints import SUBSCRIPTIONS
@@ -36,6 +36,7 @@ class Feed:
         self.channel: str = subscription["type"]
         self.user: str | None = subscription.get("user")
         self.coin: str = subscription.get("coin", "")
+        self.dex: str = subscription.get("dex") or ""
         self.listeners: dict[Link, None] = {}
         self.interval_ms = CONTEXT_INTERVAL_MS
         self._last_ms = self.exchange.time_ms
@@ -104,7 +105,8 @@ class TradesFeed(Feed):
 
 class AllMidsFeed(Feed):
     def first(self) -> Any:
-        return {"mids": self.hub.info.all_mids({})}
+        named = {"dex": self.dex} if self.dex else {}
+        return {"mids": self.hub.info.all_mids(self.subscription), **named}
 
     def on_block(self, block: Block) -> Any:
         return self.first() if self.is_due(block) else None
@@ -196,7 +198,7 @@ class ActiveAssetDataFeed(Feed):
 
 class OpenOrdersFeed(Feed):
     def first(self) -> Any:
-        return {"dex": "", "user": self.user, "orders": self.hub.info.frontend_open_orders(self.subscription)}
+        return {"dex": self.dex, "user": self.user, "orders": self.hub.info.frontend_open_orders(self.subscription)}
 
     def on_block(self, block: Block) -> Any:
         return self.first() if self.user in block.touched else None
@@ -207,7 +209,7 @@ class ClearinghouseStateFeed(Feed):
 
     def first(self) -> Any:
         state = self.hub.info.clearinghouse_state(self.subscription)
-        return {"dex": "", "user": self.user, "clearinghouseState": state}
+        return {"dex": self.dex, "user": self.user, "clearinghouseState": state}
 
     def on_block(self, block: Block) -> Any:
         due = self.is_due(block)
@@ -231,7 +233,7 @@ class PeriodicFeed(Feed):
 
 class AssetContextsFeed(PeriodicFeed):
     def first(self) -> Any:
-        return {"dex": "", "ctxs": self.hub.info.meta_and_contexts({})[1]}
+        return {"dex": self.dex, "ctxs": self.hub.info.meta_and_contexts(self.subscription)[1]}
 
 
 class SpotContextsFeed(PeriodicFeed):
@@ -241,13 +243,13 @@ class SpotContextsFeed(PeriodicFeed):
 
 class AllDexsContextsFeed(PeriodicFeed):
     def first(self) -> Any:
-        return {"ctxs": [["", self.hub.info.meta_and_contexts({})[1]]]}
+        dexs = self.exchange.universe.metas
+        return {"ctxs": [[dex, self.hub.info.meta_and_contexts({"dex": dex})[1]] for dex in dexs]}
 
 
 class AllDexsStateFeed(Feed):
     def first(self) -> Any:
-        state = self.hub.info.clearinghouse_state(self.subscription)
-        return {"user": self.user, "clearinghouseStates": [["", state]]}
+        return {"user": self.user, "clearinghouseStates": self.hub.info.states_by_dex(self.subscription)}
 
     def on_block(self, block: Block) -> Any:
         due = self.is_due(block)
@@ -319,7 +321,7 @@ def _fills_form(read: dict[str, Any]) -> dict[str, Any]:
 
 
 def _dex_form(read: dict[str, Any]) -> dict[str, Any]:
-    return {**read, "dex": ""}
+    return {**read, "dex": read.get("dex") or ""}
 
 
 FEEDS: dict[str, type[Feed]] = {
@@ -355,7 +357,5 @@ _READERS = {name: reader(SUBSCRIPTIONS[name].body) for name in FEEDS}
 def normalised(name: str, wanted: dict[str, Any]) -> dict[str, Any]:
     """A subscription as its acknowledgement shows it. Raises `Malformed` or `BadQuery`."""
     read = _READERS[name](wanted)
-    if read.get("dex"):
-        raise BadQuery(f"no dex {read['dex']!r}: only the main one exists here")
     form = _FORMS.get(name)
     return {"type": name, **(read if form is None else form(read))}

@@ -14,10 +14,10 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hlfast.sim import rows, vaults
-from hlfast.sim.account import Account
+from hlfast.sim.account import STANDARD, Account
 from hlfast.sim.fees import DAY_MS, REBATES, TIERS
 from hlfast.sim.markets import MAX_MARKET_NTL_E8, Market
-from hlfast.sim.matching import Book
+from hlfast.sim.matching import Book, Order
 from hlfast.sim.numbers import text
 from hlfast.sim.readers import reader
 from hlfast.sim.shapes import Malformed
@@ -48,9 +48,16 @@ class Info:
             raise Malformed(f"unknown info type {kind!r}")
         wrapped = QUERIES[kind].wrapped
         query = _SHAPES[kind](body.get(wrapped) if wrapped else body)
-        if query.get("dex"):
-            raise BadQuery(f"no dex {query['dex']!r}: only the main one exists here")
+        if query.get("dex") and kind != "perpDexLimits":  # which answers null for one that is not here
+            self.known_dex(query)
         return function(self, query)
+
+    def known_dex(self, query: dict[str, Any]) -> str:
+        """The dex that a query names; "" is the main one. Raises `BadQuery` for one that is not here."""
+        dex: str = query.get("dex") or ""
+        if dex and dex not in self.exchange.universe.dexs:
+            raise BadQuery(f"no dex {dex!r}: there are {', '.join(self.exchange.universe.dexs) or 'none'}")
+        return dex
 
     def _account(self, query: dict[str, Any]) -> Account | None:
         return self.exchange.accounts.get(query["user"])
@@ -61,24 +68,24 @@ class Info:
     # -- markets ---------------------------------------------------------------------------------------------------
 
     def meta(self, query: dict[str, Any]) -> Any:
-        return self.exchange.universe.meta
+        return self.exchange.universe.metas[query.get("dex") or ""]
 
     def all_perp_metas(self, query: dict[str, Any]) -> Any:
-        return [self.exchange.universe.meta]
+        return list(self.exchange.universe.metas.values())
 
     def spot_meta(self, query: dict[str, Any]) -> Any:
         return self.exchange.universe.spot_meta
 
     def meta_and_contexts(self, query: dict[str, Any]) -> Any:
-        universe = self.exchange.universe
-        return [universe.meta, [rows.perp_context(book) for book in self._books(universe.perps)]]
+        universe, dex = self.exchange.universe, query.get("dex") or ""
+        return [universe.metas[dex], [rows.perp_context(book) for book in self._books(universe.perps_of(dex))]]
 
     def spot_meta_and_contexts(self, query: dict[str, Any]) -> Any:
         universe = self.exchange.universe
         return [universe.spot_meta, [rows.spot_context(book) for book in self._books(universe.spots)]]
 
     def perp_dexs(self, query: dict[str, Any]) -> Any:
-        return [None]
+        return [None, *(dex.row for dex in self.exchange.universe.dexs.values())]
 
     def margin_table(self, query: dict[str, Any]) -> Any:
         return self.exchange.universe.margin_table(query["id"])
@@ -87,8 +94,10 @@ class Info:
         return [[leverage, text(ntl_e8, 8)] for leverage, ntl_e8 in MAX_MARKET_NTL_E8]
 
     def all_mids(self, query: dict[str, Any]) -> Any:
-        mids = {}
+        mids, dex = {}, query.get("dex") or ""
         for book in self.exchange.execution.books.values():
+            if book.market.dex != dex:
+                continue
             mid = book.mid_e8
             mids[book.market.coin] = book.market.px_text(book.last_px_e8 if mid is None else mid)
         return mids
@@ -128,18 +137,26 @@ class Info:
     # -- accounts --------------------------------------------------------------------------------------------------
 
     def clearinghouse_state(self, query: dict[str, Any]) -> Any:
-        return rows.clearinghouse_state(self._account(query), self.exchange.time_ms)
+        return rows.clearinghouse_state(self._account(query), self.exchange.time_ms, query.get("dex") or "")
+
+    def states_by_dex(self, query: dict[str, Any]) -> list[Any]:
+        """[dex, state] of each dex, the main one first."""
+        account, now_ms = self._account(query), self.exchange.time_ms
+        return [[dex, rows.clearinghouse_state(account, now_ms, dex)] for dex in self.exchange.universe.metas]
 
     def spot_clearinghouse_state(self, query: dict[str, Any]) -> Any:
         return rows.spot_state(self._account(query))
 
     def open_orders(self, query: dict[str, Any]) -> Any:
-        account = self._account(query)
-        return [rows.open_order_row(order) for order in account.open.values()] if account else []
+        return [rows.open_order_row(order) for order in self._open_orders(query)]
+
+    def _open_orders(self, query: dict[str, Any]) -> list[Order]:
+        """Of one dex; spot orders are with the main one."""
+        account, dex = self._account(query), query.get("dex") or ""
+        return [order for order in account.open.values() if order.market.dex == dex] if account else []
 
     def frontend_open_orders(self, query: dict[str, Any]) -> Any:
-        account = self._account(query)
-        return [rows.frontend_row(order, order.lots) for order in account.open.values()] if account else []
+        return [rows.frontend_row(order, order.lots) for order in self._open_orders(query)]
 
     def order_status(self, query: dict[str, Any]) -> Any:
         account, which = self._account(query), query["oid"]
@@ -259,7 +276,10 @@ class Info:
         ] or None
 
     def abstraction(self, query: dict[str, Any]) -> Any:
-        return "disabled"
+        account = self._account(query)
+        if account is None or account.mode != STANDARD:
+            return STANDARD if account is None else account.mode
+        return "dexAbstraction" if account.draws_for_dexs else STANDARD
 
     def max_builder_fee(self, query: dict[str, Any]) -> Any:
         account = self._account(query)
@@ -274,7 +294,8 @@ class Info:
         return rows_ and [
             {
                 **{name: value for name, value in row.items() if name != "clearinghouseState"},
-                "dexToClearinghouseState": [["", row["clearinghouseState"]]],
+                "dexToClearinghouseState": self.states_by_dex({"user": row["subAccountUser"]}),
+                "abstraction": self.abstraction({"user": row["subAccountUser"]}),
             }
             for row in rows_
         ]
@@ -283,7 +304,8 @@ class Info:
         return None
 
     def dex_abstraction(self, query: dict[str, Any]) -> Any:
-        return False
+        account = self._account(query)
+        return None if account is None else account.draws_for_dexs
 
     def delegator_summary(self, query: dict[str, Any]) -> Any:
         return {"delegated": "0.0", "undelegated": "0.0", "totalPendingWithdrawal": "0.0", "nPendingWithdrawals": 0}
@@ -360,11 +382,13 @@ class Info:
         }
 
     def perp_dex_limits(self, query: dict[str, Any]) -> Any:
-        return None
+        dex = self.exchange.universe.dexs.get(query["dex"])
+        return None if dex is None else dex.limits
 
     def perp_dex_status(self, query: dict[str, Any]) -> Any:
-        accounts = self.exchange.accounts.values()
-        return {"totalNetDeposit": text(sum(a.raw_usd_e8 for a in accounts if not a.is_house), 8)}
+        dex = query.get("dex") or ""
+        accounts = [a for a in self.exchange.accounts.values() if not a.is_house and dex in a.purses]
+        return {"totalNetDeposit": text(sum(a.purses[dex].raw_usd_e8 for a in accounts), 8)}
 
     def outcome_meta(self, query: dict[str, Any]) -> Any:
         return {"outcomes": [], "questions": []}

@@ -155,6 +155,10 @@ USER_ACTIONS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         "UserSetAbstraction",
         (_CHAIN, ("user", "address"), ("abstraction", "string"), ("nonce", "uint64")),
     ),
+    "userDexAbstraction": (
+        "UserDexAbstraction",
+        (_CHAIN, ("user", "address"), ("enabled", "bool"), ("nonce", "uint64")),
+    ),
     "convertToMultiSigUser": ("ConvertToMultiSigUser", (_CHAIN, ("signers", "string"), ("nonce", "uint64"))),
 }
 """Primary type and fields, in the order in which EIP-712 hashes them."""
