@@ -25,7 +25,6 @@ class ActionSender:
         self._entry, self._limits = entry, limits
         self.signer = signer
         self.is_mainnet = entry.is_mainnet
-        self._call = entry._call  # type: ignore[attr-defined]
 
     async def send(self, endpoint: Action, action: dict[str, Any], nonce: int | None = None) -> dict[str, Any]:
         """Sign and send; the venue's `response`. Raises `VenueReject`, `NotReady`, `OrderDenied` or `UnknownOutcome`.
@@ -51,7 +50,7 @@ class ActionSender:
             "vaultAddress": vault,
             "expiresAfter": None,
         }
-        reply = await self._call({"type": "action", "payload": payload}, f"the action {kind!r}")
+        reply = await self._entry.call({"type": "action", "payload": payload}, f"the action {kind!r}")
         self._limits.spend(f"action {kind}", action_weight(items), _now_ms(), items)
         if reply.kind == "err":
             raise venue_reject(reply.text)
