@@ -22,6 +22,7 @@ from hlfast.venues.hyperliquid.limits import Limits
 from hlfast.venues.hyperliquid.metadata import Metadata
 
 LOOK_AGAIN_NS = 60_000_000_000
+MAX_ASKED_DEXS = 1000
 SPARE_WEIGHT = 300
 """What must be left of the minute's weight for a look that nobody asked for by name."""
 
@@ -37,8 +38,14 @@ class Markets:
         self._dexs: dict[str, tuple[int, Any]] = {}
         self._outcomes: Any = None
         self._looked_ns = 0
+        self._asked_dexs: dict[str, int] = {}
         self._lock = asyncio.Lock()
         self.metadata: Metadata | None = None
+
+    @property
+    def dexs(self) -> list[str]:
+        """Builder dexs that are loaded."""
+        return list(self._dexs)
 
     async def load(self) -> Metadata:
         """Read everything that is loaded anew. Raises `NotReady`; the last good copy stays then."""
@@ -105,14 +112,24 @@ class Markets:
         try:
             return self._resolve(name)
         except ConfigError:
-            is_new_dex = bool(dex) and dex not in self._dexs and self._has_budget()
-            if not (is_new_dex or self.may_look()):
+            if not (self.may_load(dex) or self.may_look()):
                 raise
         try:
             await (self.load_dex(dex) if dex else self.load())
         except HlfastError as error:
             self._tell("metadata_stale", f"the lists could not be read again for {name!r}: {error}")
         return self._resolve(name)
+
+    def may_load(self, dex: str) -> bool:
+        """Whether an unknown name may cause a dex to be loaded now; if so, it counts as asked for, once a minute."""
+        now_ns = clock.monotonic_ns()
+        asked_ns = self._asked_dexs.get(dex, 0)
+        if not dex or dex in self._dexs or (asked_ns and now_ns - asked_ns < LOOK_AGAIN_NS) or not self._has_budget():
+            return False
+        if len(self._asked_dexs) >= MAX_ASKED_DEXS:
+            self._asked_dexs.clear()
+        self._asked_dexs[dex] = now_ns
+        return True
 
     def may_look(self) -> bool:
         """Whether an unknown name may cause a look now; if so, it counts as made."""
