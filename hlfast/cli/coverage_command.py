@@ -24,7 +24,6 @@ ELSEWHERE = {
 NO_OUTCOMES = "no outcome markets here"
 NO_LENDING = "no lending here"
 NO_STAKING = "no staking here: HYPE is a spot token only"
-NO_TWAP = "no TWAPs here yet: slices over minutes"
 NO_DEPLOY = "the universe is fixed at start: --universe"
 ONE_KEY = "accounts have one key"
 UI = "the web page's bundle"
@@ -40,11 +39,6 @@ NOT_SIMULATED_GROUPS = {
     "outcomes": NO_OUTCOMES,
 }
 NOT_SIMULATED = {
-    "twapOrder": NO_TWAP,
-    "twapCancel": NO_TWAP,
-    "twapStates": NO_TWAP,
-    "userTwapHistory": NO_TWAP,
-    "userTwapSliceFills": NO_TWAP,
     "topUpIsolatedOnlyMargin": "updateIsolatedMargin does it",
     "sendToEvmWithData": "no EVM here",
     "evmUserModify": "no EVM here",

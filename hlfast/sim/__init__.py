@@ -14,6 +14,7 @@ blocks, keeps exact money, and has background traders so that books move. The fi
     exchange, actions, budget          state and blocks; what each action does; what an address may ask
     account_actions, vaults, refusals  transfers, sub-accounts, builders; vaults; how an action ends
     modes                              how an account's money in spot and in the dexs hangs together
+    twaps                              orders in slices
     execution, checks, matching        an order's way; why it is refused; the books
     account, purse, margin, fees       balances; positions and cash, one purse a dex; liquidation; what a fill costs
     funding, funding_rate, marks       money by the hour; the prices that it and triggers go by       triggers   stops

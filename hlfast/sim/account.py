@@ -85,8 +85,10 @@ class Account:
         self.fills: list[dict[str, Any]] = []
         self.ledger: list[dict[str, Any]] = []
         self.fundings: list[dict[str, Any]] = []
+        self.twap_history: list[dict[str, Any]] = []
+        self.twap_fills: list[dict[str, Any]] = []
         self.nonces: dict[str, list[int]] = {}
-        self.dropped = {"orders": 0, "fills": 0, "ledger": 0, "fundings": 0, "nonces": 0}
+        self.dropped = {"orders": 0, "fills": 0, "ledger": 0, "fundings": 0, "nonces": 0, "twaps": 0}
         self.requests_used = self.requests_reserved = 0
         self.dripped_ms = 0
         self.liquidation_ms = self.part_liquidated_ms = -(1 << 62)
@@ -252,6 +254,8 @@ class Account:
             ("fills", self.fills),
             ("ledger", self.ledger),
             ("fundings", self.fundings),
+            ("twaps", self.twap_history),
+            ("twaps", self.twap_fills),
             *(("nonces", nonces) for nonces in self.nonces.values()),
         )
         for name, listed in kept:

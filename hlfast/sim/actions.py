@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hlfast.sim import account_actions as accounts
-from hlfast.sim import modes, vaults
+from hlfast.sim import modes, twaps, vaults
 from hlfast.sim.account import Account
 from hlfast.sim.execution import NEVER_PLACED, Ticket
 from hlfast.sim.markets import BUILDER_ASSETS, SPOT_ASSETS, dollars
@@ -339,6 +339,8 @@ HANDLERS: dict[str, Callable[[Exchange, Account, dict[str, Any]], dict[str, Any]
     "modify": modify,
     "batchModify": batch_modify,
     "scheduleCancel": schedule_cancel,
+    "twapOrder": twaps.twap_order,
+    "twapCancel": twaps.twap_cancel,
     "noop": noop,
     "updateLeverage": update_leverage,
     "updateIsolatedMargin": update_isolated_margin,

@@ -142,4 +142,8 @@ POSITION_CHECKS: Checks = (("reduceOnlyRejected", _not_reducing), *WAITING_CHECK
 """Of an order bound to a position."""
 CHILD_CHECKS: Checks = WAITING_CHECKS[:-1]
 """Of a child that waits for its parent: the mark may be beyond its price by then, or not."""
+SLICE_CHECKS: Checks = tuple(
+    check for check in CHECKS if check[1] in (_not_reducing, _beyond_tier, _without_margin, _without_balance)
+)
+"""Of a slice of a TWAP, which may be smaller than an order."""
 FIRED_CHECKS: Checks = tuple(check for check in CHECKS if check[0] != "tooManyOpenOrdersRejected")

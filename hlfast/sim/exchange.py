@@ -37,6 +37,7 @@ from hlfast.sim.refusals import Refused
 from hlfast.sim.replay import Replay
 from hlfast.sim.signers import DAY_MS, Agents, Nonces
 from hlfast.sim.traders import FLOWS, Traders
+from hlfast.sim.twaps import Twaps
 from hlfast.sim.universe import BUILT_IN, Source, Universe
 from hlfast.sim.vaults import Vault
 from hlfast.sim.verify import Signed
@@ -103,6 +104,7 @@ class Exchange:
             self.open_account(address, perp_usdc, spot_usdc, dex_usd, master=self.accounts[master.lower()])
         for dex in self.universe.dexs.values():
             self.execution.deployers[dex.name] = self.open_account(dex.fee_recipient, 0, 0, is_house=True), dex.share
+        self.twaps = Twaps(self.execution, seed)
         self.house = House(self)
         self.replay = None if replay is None else Replay(replay)
         self.traders = Traders(self, seed, FLOWS[flow]) if traders and flow != "none" else None
@@ -203,6 +205,7 @@ class Exchange:
         if traders is not None:
             traders.quote()
         self._execute(classes[actions.TAKERS])
+        self.twaps.on_block(block)
         if traders is not None:
             traders.take()
         self.house.take_booked()

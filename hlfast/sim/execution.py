@@ -16,7 +16,15 @@ from typing import Any
 
 from hlfast.sim.account import Account
 from hlfast.sim.block import Block
-from hlfast.sim.checks import CHECKS, CHILD_CHECKS, FIRED_CHECKS, POSITION_CHECKS, WAITING_CHECKS, Checks
+from hlfast.sim.checks import (
+    CHECKS,
+    CHILD_CHECKS,
+    FIRED_CHECKS,
+    POSITION_CHECKS,
+    SLICE_CHECKS,
+    WAITING_CHECKS,
+    Checks,
+)
 from hlfast.sim.fees import DAY_MS, perp_fee_e8
 from hlfast.sim.markets import Market, Token
 from hlfast.sim.matching import Book, Order, Trigger
@@ -28,6 +36,8 @@ from hlfast.sim.universe import Universe
 
 FIRST_OID = 500_000_000_000
 NEVER_PLACED = "Order was never placed, already canceled, or filled."
+NO_HASH = "0x" + "0" * 64
+"""Of what no user's action did."""
 QUIET_ENDS = ("canceled", "reduceOnlyCanceled")
 """Cancels of which the venue sends no nonUserCancel."""
 
@@ -133,6 +143,19 @@ class Execution:
         self._set_status(order, "triggered", order.lots)
         if self._refused(order, book, FIRED_CHECKS) is None:
             self._execute(order, book)
+
+    def place_slice(self, account: Account, ticket: Ticket, twap: int) -> tuple[str, int, int]:
+        """A slice of a TWAP: why it was refused (or ""), what of it was filled, and the value of that."""
+        self.begin_transaction()
+        self._hash = NO_HASH
+        order = self._new(account, ticket)
+        order.twap = twap
+        book = self.books[order.market.asset]
+        entry = self._refused(order, book, SLICE_CHECKS)
+        if entry is None:
+            self._execute(order, book)
+        refusal = "" if entry is None else str(entry["error"]).partition(" asset=")[0]
+        return refusal, order.filled_lots, order.filled_ntl_e8
 
     def liquidate(self, account: Account, position: PerpPosition, ticket: Ticket) -> None:
         """A liquidation's market order: no checks, no fee; what the book does not take is left."""
@@ -348,13 +371,16 @@ class Execution:
         if order.cloid is not None:
             row["cloid"] = order.cloid
         row["feeToken"] = fee_token.name
-        row["twapId"] = None
+        row["twapId"] = order.twap
         if builder_wei:
             row["builderFee"] = text(builder_wei, 8)
         if note is not None:
             row["liquidation"] = note[2]
         account.fills.append(row)
         self.block.add_fill(account, row)
+        if order.twap is not None:
+            account.twap_fills.append({"fill": row, "twapId": order.twap})
+            self.block.add_twap_fill(account, account.twap_fills[-1])
 
     def _pay_deployer(self, market: Market, fee_wei: int) -> int:
         """A builder dex's deployer has a share of each fee."""

@@ -147,7 +147,12 @@ class UserEventsFeed(Feed):
         user = self.user or ""
         events: list[dict[str, Any]] = [
             {name: found[user]}
-            for name, found in (("fills", block.fills), ("nonUserCancel", block.non_user_cancels))
+            for name, found in (
+                ("fills", block.fills),
+                ("nonUserCancel", block.non_user_cancels),
+                ("twapHistory", block.twap_rows),
+                ("twapSliceFills", block.twap_fills),
+            )
             if user in found
         ]
         for name, by_user in (("funding", block.fundings), ("liquidation", block.liquidations)):
@@ -303,6 +308,37 @@ class HistoricalOrdersFeed(Feed):
         return {"user": self.user, "orderHistory": history}
 
 
+class TwapHistoryFeed(Feed):
+    def first(self) -> Any:
+        account = self.exchange.accounts.get(self.user or "")
+        return {"isSnapshot": True, "user": self.user, "history": list(account.twap_history) if account else []}
+
+    def on_block(self, block: Block) -> Any:
+        rows_ = block.twap_rows.get(self.user or "")
+        return None if rows_ is None else {"user": self.user, "history": rows_}
+
+
+class TwapFillsFeed(Feed):
+    def first(self) -> Any:
+        account = self.exchange.accounts.get(self.user or "")
+        return {"isSnapshot": True, "user": self.user, "twapSliceFills": account.twap_fills[-2000:] if account else []}
+
+    def on_block(self, block: Block) -> Any:
+        fills = block.twap_fills.get(self.user or "")
+        return None if fills is None else {"user": self.user, "twapSliceFills": fills}
+
+
+class TwapStatesFeed(Feed):
+    """What runs in a dex: the whole list whenever something of the user changed."""
+
+    def first(self) -> Any:
+        states = [[twap.number, twap.state] for twap in self.exchange.twaps.of(self.user or "", self.dex)]
+        return {"dex": self.dex, "user": self.user, "states": states}
+
+    def on_block(self, block: Block) -> Any:
+        return self.first() if self.user in block.touched else None
+
+
 class Several(list[Any]):
     """Data of more than one frame."""
 
@@ -339,6 +375,9 @@ FEEDS: dict[str, type[Feed]] = {
     "userFundings": UserFundingsFeed,
     "userNonFundingLedgerUpdates": LedgerFeed,
     "userHistoricalOrders": HistoricalOrdersFeed,
+    "userTwapHistory": TwapHistoryFeed,
+    "userTwapSliceFills": TwapFillsFeed,
+    "twapStates": TwapStatesFeed,
     "openOrders": OpenOrdersFeed,
     "clearinghouseState": ClearinghouseStateFeed,
     "allDexsClearinghouseState": AllDexsStateFeed,
@@ -348,6 +387,7 @@ FEEDS: dict[str, type[Feed]] = {
 _FORMS: dict[str, Normalise] = {
     "l2Book": _book_form,
     "userFills": _fills_form,
+    "twapStates": _dex_form,
     "openOrders": _dex_form,
     "clearinghouseState": _dex_form,
 }

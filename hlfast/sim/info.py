@@ -303,6 +303,20 @@ class Info:
     def multi_sig_signers(self, query: dict[str, Any]) -> Any:
         return None
 
+    def twap_history(self, query: dict[str, Any]) -> Any:
+        account = self._account(query)
+        return account.twap_history[: -MAX_ROWS - 1 : -1] if account else []
+
+    def twap_fills(self, query: dict[str, Any]) -> Any:
+        account = self._account(query)
+        return account.twap_fills[: -MAX_ROWS - 1 : -1] if account else []
+
+    def twap_fills_by_time(self, query: dict[str, Any]) -> Any:
+        account = self._account(query)
+        start, end = query["startTime"], query.get("endTime") or 1 << 63
+        rows_ = account.twap_fills if account else []
+        return [row for row in rows_ if start <= row["fill"]["time"] <= end][:MAX_ROWS]
+
     def dex_abstraction(self, query: dict[str, Any]) -> Any:
         account = self._account(query)
         return None if account is None else account.draws_for_dexs
@@ -450,8 +464,8 @@ ANSWERS: dict[str, Callable[[Info, dict[str, Any]], Any]] = {
     "userFillsByTime": Info.user_fills_by_time,
     "userNonFundingLedgerUpdates": Info.ledger_updates,
     "userFunding": Info.user_funding,
-    "userTwapSliceFills": Info.nothing,
-    "twapHistory": Info.nothing,
+    "userTwapSliceFills": Info.twap_fills,
+    "twapHistory": Info.twap_history,
     "userVaultEquities": Info.user_vault_equities,
     "delegations": Info.nothing,
     "userRole": Info.user_role,
@@ -465,7 +479,7 @@ ANSWERS: dict[str, Callable[[Info, dict[str, Any]], Any]] = {
     "subAccounts2": Info.sub_accounts_2,
     "userToMultiSigSigners": Info.multi_sig_signers,
     "userDexAbstraction": Info.dex_abstraction,
-    "userTwapSliceFillsByTime": Info.nothing,
+    "userTwapSliceFillsByTime": Info.twap_fills_by_time,
     "delegatorSummary": Info.delegator_summary,
     "delegatorHistory": Info.nothing,
     "delegatorRewards": Info.nothing,

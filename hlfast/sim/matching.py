@@ -65,6 +65,7 @@ class Order:
         "tif",
         "time_ms",
         "trigger",
+        "twap",
         "waits",
     )
 
@@ -99,6 +100,8 @@ class Order:
         self.waits = ""
         self.family: Family | None = None
         self.is_position_bound = False
+        self.twap: int | None = None
+        """The TWAP of which it is a slice."""
 
     @property
     def side(self) -> str:

@@ -70,6 +70,8 @@ def frontend_row(order: Order, lots: int) -> dict[str, Any]:
 
 
 def order_type(order: Order) -> str:
+    if order.twap is not None:
+        return "Twap Slice"
     if order.trigger is None:
         return "Market" if order.tif in ("FrontendMarket", "LiquidationMarket") else "Limit"
     return f"{TPSL_NAMES[order.trigger.tpsl]} {'Market' if order.trigger.is_market else 'Limit'}"
