@@ -47,8 +47,6 @@ NOT_SIMULATED = {
     "gossipPriorityBid": "no gossip network here",
     "gossipPriorityAuctionStatus": "no gossip network here",
     "gossipRootIps": "no gossip network here",
-    "candleSnapshot": "no candles are kept",
-    "candle": "no candles are kept",
     "alignedQuoteTokenInfo": "no aligned quote tokens here",
     "settledOutcome": NO_OUTCOMES,
     "outcomeMetaUpdates": NO_OUTCOMES,

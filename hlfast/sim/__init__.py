@@ -19,6 +19,7 @@ blocks, keeps exact money, and has background traders so that books move. The fi
     account, purse, margin, fees       balances; positions and cash, one purse a dex; liquidation; what a fill costs
     funding, funding_rate, marks       money by the hour; the prices that it and triggers go by       triggers   stops
     universe, markets, dexs            what is traded     traders, house, replay   who else trades: drawn, by hand, recorded
+    candles                            of every interval, from the trades
     block, rows, info, feeds, streams  what a block did; wire rows; queries; what subscriptions say; who listens
     links, pace                        where answers go; what time it is
     state, snapshot, truth, explain    inputs that outlive a restart; the record; why a signature names nobody

@@ -303,6 +303,7 @@ class Execution:
             "users": [buyer.account.address, seller.account.address],
         }
         book.trades.append(trade)
+        book.candles.add(self.block.time_ms, px_e8, lots)
         self.block.add_trade(trade)
         if not maker.lots:
             maker.account.unseat(maker)

@@ -103,6 +103,18 @@ class TradesFeed(Feed):
         return block.trades.get(self.coin)
 
 
+class CandleFeed(Feed):
+    """The candle that is forming: at first, and on each block with a trade. A trade in a new one ends the one before."""
+
+    def first(self) -> Any:
+        book, interval = self.exchange.execution.by_coin[self.coin], self.subscription["interval"]
+        candles = book.candles.of(interval)
+        return rows.candle(book, interval, candles[-1]) if candles else None
+
+    def on_block(self, block: Block) -> Any:
+        return self.first() if self.coin in block.trades else None
+
+
 class AllMidsFeed(Feed):
     def first(self) -> Any:
         named = {"dex": self.dex} if self.dex else {}
@@ -364,6 +376,7 @@ FEEDS: dict[str, type[Feed]] = {
     "l2Book": L2BookFeed,
     "bbo": BboFeed,
     "trades": TradesFeed,
+    "candle": CandleFeed,
     "allMids": AllMidsFeed,
     "activeAssetCtx": AssetContextFeed,
     "assetCtxs": AssetContextsFeed,

@@ -107,6 +107,15 @@ class Info:
         book = self.exchange.execution.by_coin.get(query["coin"])
         return None if book is None else rows.l2_book(book, self.exchange.time_ms, 20, figures, mantissa)
 
+    def candle_snapshot(self, query: dict[str, Any]) -> Any:
+        """Those that a range of time touches; the newest that are kept."""
+        book, interval = self.exchange.execution.by_coin.get(query["coin"]), query["interval"]
+        if book is None:
+            raise BadQuery(f"no coin {query['coin']!r}")
+        start, end = query["startTime"], query.get("endTime") or 1 << 63
+        found = (each for each in book.candles.of(interval) if each.end_ms >= start and each.start_ms <= end)
+        return [rows.candle(book, interval, each) for each in found]
+
     def recent_trades(self, query: dict[str, Any]) -> Any:
         book = self.exchange.execution.by_coin.get(query["coin"])
         return None if book is None else list(reversed(book.trades))
@@ -449,6 +458,7 @@ ANSWERS: dict[str, Callable[[Info, dict[str, Any]], Any]] = {
     "allMids": Info.all_mids,
     "l2Book": Info.l2_book,
     "recentTrades": Info.recent_trades,
+    "candleSnapshot": Info.candle_snapshot,
     "fundingHistory": Info.funding_history,
     "predictedFundings": Info.predicted_fundings,
     "activeAssetData": Info.active_asset_data,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from hlfast.sim.candles import Candles
 from hlfast.sim.markets import Market
 
 if TYPE_CHECKING:
@@ -189,6 +190,7 @@ class Book:
         self.outside_e8: int | None = None
         self.is_mark_pinned = self.is_outside_pinned = False
         self.trades: deque[dict[str, Any]] = deque(maxlen=100)
+        self.candles = Candles()
         self.day_ntl_e8 = self.day_lots = 0
         self.open_interest_lots = 0
         self.funding_rate_e10 = 0

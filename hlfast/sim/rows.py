@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from hlfast.sim.account import Account
+from hlfast.sim.candles import Candle
 from hlfast.sim.funding_rate import impact_pxs, premium_e10
 from hlfast.sim.markets import USD
 from hlfast.sim.matching import Book, Order
@@ -164,6 +165,22 @@ def l2_book(book: Book, time_ms: int, depth: int = 20, figures: int | None = Non
     if bid is not None and ask is not None:
         row["spread"] = book.market.px_text(ask.px_e8 - bid.px_e8)
     return row
+
+
+def candle(book: Book, interval: str, found: Candle) -> dict[str, Any]:
+    market = book.market
+    return {
+        "t": found.start_ms,
+        "T": found.end_ms,
+        "s": market.coin,
+        "i": interval,
+        "o": market.px_text(found.open_e8),
+        "c": market.px_text(found.close_e8),
+        "h": market.px_text(found.high_e8),
+        "l": market.px_text(found.low_e8),
+        "v": market.sz_text(found.lots),
+        "n": found.trades,
+    }
 
 
 def clearinghouse_state(account: Account | None, time_ms: int, dex: str = "") -> dict[str, Any]:
