@@ -25,14 +25,12 @@ NO_OUTCOMES = "no outcome markets here"
 NO_LENDING = "no lending here"
 NO_STAKING = "no staking here: HYPE is a spot token only"
 NO_DEPLOY = "the universe is fixed at start: --universe"
-ONE_KEY = "accounts have one key"
 UI = "the web page's bundle"
 NO_HISTORY = "no such history is kept"
 
 NOT_SIMULATED_GROUPS = {
     "staking": NO_STAKING,
     "abstraction": "deprecated: userSetAbstraction does it",
-    "multi-sig": ONE_KEY,
     "deployers": NO_DEPLOY,
     "validators": "no validators here",
     "lending": NO_LENDING,

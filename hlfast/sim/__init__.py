@@ -10,6 +10,7 @@ blocks, keeps exact money, and has background traders so that books move. The fi
     server, listener, process, admin   sockets and blocks; the port; a process of its own; `/sim/*`
     requests, weights, faults          what comes in, what it may cost, what goes wrong with it on request
     shapes, readers                    what a request must look like; the same, from the venue's table of endpoints
+    multi_sig                          who may act for a multi-sig user
     verify, signers, keys              who signed it (by its own statement of every action), nonces, agents, test keys
     exchange, actions, budget          state and blocks; what each action does; what an address may ask
     account_actions, vaults, refusals  transfers, sub-accounts, builders; vaults; how an action ends

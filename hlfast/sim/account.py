@@ -12,12 +12,15 @@ History is bounded: `trim` drops the oldest finished orders, fills and rows beyo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hlfast.sim.fees import FeeRates, Volumes
 from hlfast.sim.markets import TOKENS, USD, Market, Token
 from hlfast.sim.matching import Book, Order
 from hlfast.sim.purse import PerpPosition, Purse
+
+if TYPE_CHECKING:
+    from hlfast.sim.multi_sig import Signers
 
 HISTORY = 10_000
 STANDARD = "disabled"
@@ -63,6 +66,8 @@ class Account:
         self.name = ""
         self.builders: dict[str, int] = {}
         """The highest fee approved for each builder, in tenths of a basis point."""
+        self.signers: Signers | None = None
+        """Who acts for it, if it is a multi-sig user."""
         self.referred_by: tuple[str, str] | None = None
         self.history = history
         self._tokens = tokens

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hlfast.sim import account_actions as accounts
-from hlfast.sim import modes, twaps, vaults
+from hlfast.sim import modes, multi_sig, twaps, vaults
 from hlfast.sim.account import Account
 from hlfast.sim.execution import NEVER_PLACED, Ticket
 from hlfast.sim.markets import BUILDER_ASSETS, SPOT_ASSETS, dollars
@@ -360,6 +360,7 @@ HANDLERS: dict[str, Callable[[Exchange, Account, dict[str, Any]], dict[str, Any]
     "registerReferrer": accounts.register_referrer,
     "setReferrer": accounts.set_referrer,
     "setDisplayName": accounts.set_display_name,
+    "convertToMultiSigUser": multi_sig.convert,
     "userSetAbstraction": modes.user_set_abstraction,
     "agentSetAbstraction": modes.agent_set_abstraction,
     "userDexAbstraction": modes.user_dex_abstraction,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from hlfast.errors import ConfigError
-from hlfast.sim import actions
+from hlfast.sim import actions, multi_sig
 from hlfast.sim.account import HISTORY, Account
 from hlfast.sim.actions import HANDLERS, MAX_ITEMS
 from hlfast.sim.block import Block, Reply
@@ -280,6 +280,8 @@ class Exchange:
         return account
 
     def _actor(self, signed: Signed) -> Account:
+        if signed.multi_sig is not None:
+            return multi_sig.user_of(self, signed)
         signer = signed.signer
         if signer is None:
             raise Refused("Unable to recover signer.")
@@ -296,6 +298,10 @@ class Exchange:
         account = self.accounts.get(signer if agent is None else agent.master)
         if account is None or account.is_house or account.master is not None:
             raise Refused(f"User or API Wallet {signer} does not exist.")
+        if account.signers is not None:
+            raise Refused(
+                f"User {account.address} is a multi-sig user: its actions need the signatures of its signers."
+            )
         return account if signed.vault is None else self.controlled(account, signed.vault)
 
     def knows(self, address: str) -> bool:

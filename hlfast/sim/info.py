@@ -310,7 +310,8 @@ class Info:
         ]
 
     def multi_sig_signers(self, query: dict[str, Any]) -> Any:
-        return None
+        account = self._account(query)
+        return account.signers.row if account and account.signers else None
 
     def twap_history(self, query: dict[str, Any]) -> Any:
         account = self._account(query)
