@@ -23,13 +23,12 @@ ELSEWHERE = {
 
 NO_OUTCOMES = "no outcome markets here"
 NO_LENDING = "no lending here"
-NO_STAKING = "no staking here: HYPE is a spot token only"
 NO_DEPLOY = "the universe is fixed at start: --universe"
 UI = "the web page's bundle"
 NO_HISTORY = "no such history is kept"
 
 NOT_SIMULATED_GROUPS = {
-    "staking": NO_STAKING,
+    "staking": "no links between staking and trading accounts here",
     "abstraction": "deprecated: userSetAbstraction does it",
     "deployers": NO_DEPLOY,
     "validators": "no validators here",
@@ -58,8 +57,7 @@ NOT_SIMULATED = {
     "borrowLendUserState": NO_LENDING,
     "userBorrowLendInterest": NO_LENDING,
     "liquidatable": "liquidations happen in the same block",
-    "validatorSummaries": "no validators here",
-    "validatorL1Votes": "no validators here",
+    "validatorL1Votes": "the validators here do not vote",
     "portfolio": NO_HISTORY,
     "webData2": UI,
     "webData3": UI,

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hlfast.sim import account_actions as accounts
-from hlfast.sim import modes, multi_sig, twaps, vaults
+from hlfast.sim import modes, multi_sig, staking, twaps, vaults
 from hlfast.sim.account import Account
 from hlfast.sim.execution import NEVER_PLACED, Ticket
 from hlfast.sim.markets import BUILDER_ASSETS, SPOT_ASSETS, dollars
@@ -147,8 +147,27 @@ def order(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[
     if grouping == "positionTpsl":
         return _statuses("order", exchange.execution.place_position_tpsl(account, tickets))
     if grouping != "na":
-        return _statuses("order", [{"error": "Insufficient delegatable balance for priority order"}] * len(tickets))
+        return _statuses("order", _place_with_priority(exchange, account, tickets, grouping["p"]))
     return _statuses("order", [_place(exchange, account, ticket) for ticket in tickets])
+
+
+def _place_with_priority(exchange: Exchange, account: Account, tickets: list[Ticket], rate: int) -> list[Any]:
+    """All IOC, which pay on what is filled, or all ALO that are not reduce-only, which pay on what rests. Burnt at once."""
+    tifs = {ticket.tif for ticket in tickets}
+    if not (tifs <= {"Ioc"} or (tifs == {"Alo"} and not any(ticket.reduce_only for ticket in tickets))) or rate > 10**8:
+        return [{"error": "Invalid TIF"}]
+    most = sum(exchange.staking.fee_wei(t.market.ntl_e8(t.px_e8, t.lots), rate) for t in tickets)
+    if exchange.staking.of(account.address).undelegated_wei < most:
+        return [{"error": "Insufficient delegatable balance for priority order"}] * len(tickets)
+    statuses = []
+    for ticket in tickets:
+        entry = _place(exchange, account, ticket)
+        statuses.append(entry)
+        if "error" not in entry:
+            order = account.orders[next(iter(entry.values()))["oid"]]
+            paid_e8 = order.filled_ntl_e8 if ticket.tif == "Ioc" else ticket.market.ntl_e8(ticket.px_e8, ticket.lots)
+            exchange.staking.burn(account, exchange.staking.fee_wei(paid_e8, rate))
+    return statuses
 
 
 def _place(exchange: Exchange, account: Account, ticket: Ticket) -> dict[str, Any]:
@@ -360,6 +379,9 @@ HANDLERS: dict[str, Callable[[Exchange, Account, dict[str, Any]], dict[str, Any]
     "registerReferrer": accounts.register_referrer,
     "setReferrer": accounts.set_referrer,
     "setDisplayName": accounts.set_display_name,
+    "cDeposit": staking.deposit,
+    "cWithdraw": staking.withdraw,
+    "tokenDelegate": staking.delegate,
     "convertToMultiSigUser": multi_sig.convert,
     "userSetAbstraction": modes.user_set_abstraction,
     "agentSetAbstraction": modes.agent_set_abstraction,

@@ -36,6 +36,7 @@ from hlfast.sim.numbers import E8, POW10, price_e8, text
 from hlfast.sim.refusals import Refused
 from hlfast.sim.replay import Replay
 from hlfast.sim.signers import DAY_MS, Agents, Nonces
+from hlfast.sim.staking import Staking
 from hlfast.sim.traders import FLOWS, Traders
 from hlfast.sim.twaps import Twaps
 from hlfast.sim.universe import BUILT_IN, Source, Universe
@@ -105,6 +106,7 @@ class Exchange:
         for dex in self.universe.dexs.values():
             self.execution.deployers[dex.name] = self.open_account(dex.fee_recipient, 0, 0, is_house=True), dex.share
         self.twaps = Twaps(self.execution, seed)
+        self.staking = Staking(self)
         self.house = House(self)
         self.replay = None if replay is None else Replay(replay)
         self.traders = Traders(self, seed, FLOWS[flow]) if traders and flow != "none" else None
@@ -136,10 +138,10 @@ class Exchange:
         self.accounts[account.address] = account
         account.cash_e8 = perp_usdc * E8
         account.balance(USD).total_wei = spot_usdc * E8
-        self._count(USDC.name, (perp_usdc + spot_usdc) * E8)
+        self.count(USDC.name, (perp_usdc + spot_usdc) * E8)
         for dex in self.universe.dexs.values() if dex_usd else ():
             account.purse(dex.name).cash_e8 = dex_usd * E8
-            self._count(dex.collateral.name, dex_usd * E8)
+            self.count(dex.collateral.name, dex_usd * E8)
         return account
 
     def faucet(self, address: str, usdc: int) -> Account:
@@ -148,7 +150,7 @@ class Exchange:
         if account is None:
             account = self.open_account(address, 0, 0)
         account.cash_e8 += usdc * E8
-        self._count(USDC.name, usdc * E8)
+        self.count(USDC.name, usdc * E8)
         self.add_ledger_row(account, {"type": "deposit", "usdc": text(usdc * E8, 8)})
         return account
 
@@ -156,7 +158,7 @@ class Exchange:
         """Make so much of a spot token from nowhere, at any time."""
         balance = self.accounts[address.lower()].balance(token_index)
         balance.total_wei += wei
-        self._count(balance.token.name, wei)
+        self.count(balance.token.name, wei)
 
     def set_fee_terms(self, address: str, terms: FeeTerms) -> None:
         """What this account pays from now on: a fixed tier, a rebate, discounts."""
@@ -224,6 +226,7 @@ class Exchange:
         if is_new:
             self._liquidator.on_block()
         self.funding.on_block(self.time_ms)
+        self.staking.on_block(self.time_ms)
 
     def _execute(self, requests: list[tuple[Signed, Reply]]) -> None:
         for signed, reply in requests:
@@ -322,7 +325,7 @@ class Exchange:
 
     def take_out(self, token_name: str, wei: int) -> None:
         """So much has left the exchange for good."""
-        self._count(token_name, -wei)
+        self.count(token_name, -wei)
 
     def usdc_value_e8(self, token: Token, wei: int) -> int:
         """A token amount at mark."""
@@ -331,7 +334,7 @@ class Exchange:
                 return book.mark_e8 * wei // POW10[token.wei_decimals]
         return wei
 
-    def _count(self, token_name: str, wei: int) -> None:
+    def count(self, token_name: str, wei: int) -> None:
         """Money made, or gone, after the first block."""
         if self._supply_wei is not None:
             self._supply_wei[token_name] += wei
@@ -341,6 +344,8 @@ class Exchange:
         totals = dict(self.execution.fees_wei)
         for name, e8 in self.execution.rounding_e8.items():
             totals[name] += e8
+        if self.staking.token is not None:
+            totals[self.staking.token.name] += self.staking.total_wei
         for account in self.accounts.values():
             for purse in account.purses.values():
                 totals[purse.collateral.name] += purse.raw_usd_e8

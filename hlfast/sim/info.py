@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from hlfast.sim import rows, vaults
+from hlfast.sim import rows, staking, vaults
 from hlfast.sim.account import STANDARD, Account
 from hlfast.sim.fees import DAY_MS, REBATES, TIERS
 from hlfast.sim.markets import MAX_MARKET_NTL_E8, Market
@@ -332,7 +332,21 @@ class Info:
         return None if account is None else account.draws_for_dexs
 
     def delegator_summary(self, query: dict[str, Any]) -> Any:
-        return {"delegated": "0.0", "undelegated": "0.0", "totalPendingWithdrawal": "0.0", "nPendingWithdrawals": 0}
+        return staking.summary(self.exchange, query["user"])
+
+    def delegations(self, query: dict[str, Any]) -> Any:
+        return staking.delegations(self.exchange, query["user"])
+
+    def delegator_history(self, query: dict[str, Any]) -> Any:
+        stake = self.exchange.staking.stakes.get(query["user"])
+        return stake.history[: -MAX_ROWS - 1 : -1] if stake else []
+
+    def delegator_rewards(self, query: dict[str, Any]) -> Any:
+        stake = self.exchange.staking.stakes.get(query["user"])
+        return stake.rewards[: -MAX_ROWS - 1 : -1] if stake else []
+
+    def validator_summaries(self, query: dict[str, Any]) -> Any:
+        return staking.validators(self.exchange)
 
     def user_vault_equities(self, query: dict[str, Any]) -> Any:
         return [
@@ -478,7 +492,7 @@ ANSWERS: dict[str, Callable[[Info, dict[str, Any]], Any]] = {
     "userTwapSliceFills": Info.twap_fills,
     "twapHistory": Info.twap_history,
     "userVaultEquities": Info.user_vault_equities,
-    "delegations": Info.nothing,
+    "delegations": Info.delegations,
     "userRole": Info.user_role,
     "userRateLimit": Info.user_rate_limit,
     "userFees": Info.user_fees,
@@ -492,8 +506,9 @@ ANSWERS: dict[str, Callable[[Info, dict[str, Any]], Any]] = {
     "userDexAbstraction": Info.dex_abstraction,
     "userTwapSliceFillsByTime": Info.twap_fills_by_time,
     "delegatorSummary": Info.delegator_summary,
-    "delegatorHistory": Info.nothing,
-    "delegatorRewards": Info.nothing,
+    "delegatorHistory": Info.delegator_history,
+    "delegatorRewards": Info.delegator_rewards,
+    "validatorSummaries": Info.validator_summaries,
     "leadingVaults": Info.leading_vaults,
     "vaultDetails": Info.vault_details,
     "vaultSummaries": Info.nothing,

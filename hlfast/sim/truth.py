@@ -19,6 +19,7 @@ from hlfast.sim.account import Account
 from hlfast.sim.exchange import Exchange
 from hlfast.sim.matching import Order
 from hlfast.sim.numbers import text
+from hlfast.sim.staking import Stake
 
 if TYPE_CHECKING:
     from hlfast.sim.streams import Written
@@ -78,6 +79,7 @@ def of_account(exchange: Exchange, account: Account, states: States | None = Non
         "cash": text(account.raw_usd_e8, 8),
         "dex_cash": {name: text(purse.raw_usd_e8, 8) for name, purse in account.purses.items() if name},
         "spot": {row["coin"]: row for row in rows.spot_state(account)["balances"]},
+        "staked": exchange.staking.amount(exchange.staking.stakes.get(account.address, Stake()).total_wei),
         "fees": {name: text(wei, decimals[name]) for name, wei in account.fees_wei.items()},
         "volume": text(account.volume_e8, 8),
         "fundings": list(account.fundings),
