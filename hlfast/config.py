@@ -150,6 +150,9 @@ class Settings:
     """Nonces to keep prepared for the connector's own signer; 0: sign by RFC 6979. Read docs/prepared_nonces.md first."""
     dexs: tuple[str, ...] = ()
     """Builder dexs to load at the start; others are loaded when they are first needed, or by `load_dex`."""
+    metadata_cache: bool | None = None
+    """Keep the venue's lists of instruments under the user's cache directory, for a start at which it does not answer them;
+    None: on every network but loopback ones."""
     client_order_id_prefix: str = "hl"
     fast_cancel: bool = True
 
@@ -177,6 +180,21 @@ class StateDirectory:
     def ensure(self) -> Path:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         return self.path
+
+
+@dataclass(frozen=True)
+class CacheDirectory:
+    """Where hlfast keeps what may be lost: `$HLFAST_CACHE`, else the XDG cache folder."""
+
+    path: Path = field(default_factory=lambda: _cache_path())
+
+
+def _cache_path() -> Path:
+    named = os.environ.get("HLFAST_CACHE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "hlfast"
 
 
 def _state_path() -> Path:

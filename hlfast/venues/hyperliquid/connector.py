@@ -63,6 +63,7 @@ from hlfast.venues.hyperliquid.limits import Limits
 from hlfast.venues.hyperliquid.market_data import MarketData
 from hlfast.venues.hyperliquid.markets import Markets
 from hlfast.venues.hyperliquid.metadata import Metadata, OutcomeSide
+from hlfast.venues.hyperliquid.metadata_store import MetadataStore
 from hlfast.venues.hyperliquid.nonce import nonce_manager_for
 from hlfast.venues.hyperliquid.order_entry import OrderEntry
 from hlfast.venues.hyperliquid.purses import Purse, purses_of, totals
@@ -92,6 +93,8 @@ TRADING_ACTIONS = (
 """What the connector's own signer signs unless `allow=` says otherwise: nothing that moves funds."""
 
 HOUSEKEEPING_SECONDS = 0.1
+METADATA_AGAIN_NS = 5_000_000_000
+"""How often the venue is asked for its lists while a copy from disk is in use."""
 
 GATEWAY_TROUBLE = re.compile(r"upgrade refused: .*\b50[0234]\b")
 """A connection that the venue's gateway refused with a 5xx."""
@@ -128,7 +131,11 @@ class HyperliquidConnector(ConnectorBase):
         enforced = self.settings.enforce_budgets
         self.limits = Limits(enforced=not self.network.is_loopback if enforced is None else enforced)
         self.metadata: Metadata | None = None
-        self.markets = Markets(self._ask, self.limits, self.tell, self._adopt_metadata)
+        self.role_is_checked = False
+        self._metadata_due_ns = 0
+        keeps = self.settings.metadata_cache
+        store = MetadataStore(self.network) if (not self.network.is_loopback if keeps is None else keeps) else None
+        self.markets = Markets(self._ask, self.limits, self.tell, self._adopt_metadata, store)
         # What `recovery` beside this module reads and feeds; not for users.
         self.recovery = Recovery(self)
         self.dex_accounts = DexAccounts(self)
@@ -213,14 +220,26 @@ class HyperliquidConnector(ConnectorBase):
 
     # -- life cycle -------------------------------------------------------------------------------------------------
     async def initialize(self) -> None:
-        """Load the instruments and check the account. Raises `NotReady` if the venue cannot be reached."""
-        _, role = await asyncio.gather(
-            self.markets.load(), self._query_http({"type": "userRole", "user": self.account})
-        )
-        self._check_role(role)
+        """Load the instruments and check the account. Raises `NotReady` if the venue cannot be reached, and there is no copy
+        of its lists on disk."""
+        _, role = await asyncio.gather(self.markets.load_at_start(), self._ask_role())
+        if not isinstance(role, NotReady):
+            self.check_role(role)
+        elif self.markets.from_disk_ms is None:
+            raise role  # else it is checked before the account goes live
+
+    async def _ask_role(self) -> Any:
+        try:
+            return await self._query_http({"type": "userRole", "user": self.account})
+        except NotReady as error:
+            return error
 
     def _adopt_metadata(self, metadata: Metadata) -> None:
         known = set(self.metadata.skipped) if self.metadata is not None else set()
+        for coin in self.market.coins if self.metadata is not None else ():
+            before, now = self.metadata.rules.get(coin), metadata.rules.get(coin)
+            if before and (now is None or (now.asset, now.sz_decimals) != (before.asset, before.sz_decimals)):
+                self.market.unwatch(coin)  # its book is scaled by what was wrong
         self.metadata = metadata
         self.offer_rules()
         for skipped in metadata.skipped:
@@ -249,8 +268,9 @@ class HyperliquidConnector(ConnectorBase):
         """As `resolve`, but reads the venue's lists once more, within the budget, for a name that is not known."""
         return await self.markets.lookup(coin)
 
-    def _check_role(self, role: Any) -> None:
+    def check_role(self, role: Any) -> None:
         """An agent has no orders or positions of its own: subscribing to it would show nothing, silently."""
+        self.role_is_checked = True
         kind = role.get("role") if isinstance(role, dict) else None
         if kind == "agent":
             master = (role.get("data") or {}).get("user", "its master")
@@ -449,6 +469,7 @@ class HyperliquidConnector(ConnectorBase):
             "account": self.account,
             "account_mode": self.account_mode,
             "dexs": list(self.dex_accounts.started),
+            "metadata_from_disk_ms": self.markets.from_disk_ms,
             "ready": self.ready,
             "why_not_ready": self._why_not_ready(),
             "market": str(self._market_session.state),
@@ -1102,6 +1123,9 @@ class HyperliquidConnector(ConnectorBase):
         self.streams.tick(now_ns)
         self.entry.tick(now_ns)
         self.venue.tick(mono_ns)
+        if self.markets.from_disk_ms is not None and mono_ns > self._metadata_due_ns:
+            self._metadata_due_ns = mono_ns + METADATA_AGAIN_NS
+            self.spawn(self._confirm_metadata())
         if self._lock is not None:
             self._lock.keep()
         if not self.is_connected:
@@ -1115,6 +1139,16 @@ class HyperliquidConnector(ConnectorBase):
         if mono_ns > self._audit_due_ns:
             self._audit_due_ns = mono_ns + int(self.settings.audit_interval * 1e9)
             self.spawn(self._audit())
+
+    async def _confirm_metadata(self) -> None:
+        """The lists in use are a copy from disk: ask the venue again."""
+        with contextlib.suppress(NotReady, UnknownOutcome, asyncio.TimeoutError):
+            await self.markets.load()
+            if self.markets.from_disk_ms is None:
+                self.tell(
+                    "metadata_confirmed",
+                    "the venue's lists of instruments were read: the copy from disk is no longer used",
+                )
 
     async def _audit(self) -> None:
         try:

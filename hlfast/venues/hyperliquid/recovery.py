@@ -91,6 +91,8 @@ class Recovery:
             budget = await hl.info.user_rate_limit(hl.account)
             hl.limits.set_address(int(budget["nRequestsUsed"]), int(budget["nRequestsCap"]))
             await self._read_mode()
+        if not hl.role_is_checked:
+            hl.check_role(await hl.info.user_role(hl.account))
         await self.read_account()
         for name in hl.markets.dexs:
             await hl.dex_accounts.start(name)
