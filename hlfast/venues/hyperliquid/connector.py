@@ -235,9 +235,10 @@ class HyperliquidConnector(ConnectorBase):
             return error
 
     def _adopt_metadata(self, metadata: Metadata) -> None:
-        known = set(self.metadata.skipped) if self.metadata is not None else set()
-        for coin in self.market.coins if self.metadata is not None else ():
-            before, now = self.metadata.rules.get(coin), metadata.rules.get(coin)
+        old = self.metadata
+        known = set(old.skipped) if old is not None else set()
+        for coin in self.market.coins if old is not None else ():
+            before, now = old.rules.get(coin) if old else None, metadata.rules.get(coin)
             if before and (now is None or (now.asset, now.sz_decimals) != (before.asset, before.sz_decimals)):
                 self.market.unwatch(coin)  # its book is scaled by what was wrong
         self.metadata = metadata
