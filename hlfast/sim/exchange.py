@@ -174,6 +174,14 @@ class Exchange:
         book = self.book(coin)
         self._marks.pin_outside(book, None if px is None else price_e8(px))
 
+    def set_open_interest_cap(self, coin: str, usd: int | None) -> None:
+        """Cap the value of all long positions in a perp; None for no cap. What was opened before stays."""
+        self.book(coin).open_interest_cap_e8 = None if usd is None else usd * E8
+
+    def set_oracle_band(self, coin: str, percent: int | None) -> None:
+        """Refuse limit prices further from the price outside than this; None takes any within the venue's 95 %."""
+        self.book(coin).oracle_band_percent = percent
+
     def book(self, coin: str) -> Book:
         """Raises ConfigError for a coin that is not traded here."""
         found = self.execution.by_coin.get(coin)

@@ -135,6 +135,10 @@ class Info:
             if not book.market.is_delisted
         ]
 
+    def perps_at_cap(self, query: dict[str, Any]) -> Any:
+        books = self._books(self.exchange.universe.perps_of(query.get("dex") or ""))
+        return [book.market.coin for book in books if book.is_at_cap]
+
     def exchange_status(self, query: dict[str, Any]) -> Any:
         is_post_only = self.exchange.time_ms < self.exchange.post_only_until_ms
         return {"time": self.exchange.time_ms, "specialStatuses": "Post-only orders only" if is_post_only else None}
@@ -478,7 +482,7 @@ ANSWERS: dict[str, Callable[[Info, dict[str, Any]], Any]] = {
     "predictedFundings": Info.predicted_fundings,
     "activeAssetData": Info.active_asset_data,
     "exchangeStatus": Info.exchange_status,
-    "perpsAtOpenInterestCap": Info.nothing,
+    "perpsAtOpenInterestCap": Info.perps_at_cap,
     "clearinghouseState": Info.clearinghouse_state,
     "spotClearinghouseState": Info.spot_clearinghouse_state,
     "openOrders": Info.open_orders,

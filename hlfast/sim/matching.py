@@ -189,6 +189,10 @@ class Book:
         self.mark_e8 = self.last_px_e8 = market.start_px_e8
         self.outside_e8: int | None = None
         self.is_mark_pinned = self.is_outside_pinned = False
+        self.open_interest_cap_e8: int | None = None
+        """The value that all long positions together may have; None for no cap."""
+        self.oracle_band_percent: int | None = None
+        """How far from the price outside a limit price may be; None for any."""
         self.trades: deque[dict[str, Any]] = deque(maxlen=100)
         self.candles = Candles()
         self.day_ntl_e8 = self.day_lots = 0
@@ -200,6 +204,11 @@ class Book:
     def oracle_e8(self) -> int:
         """The price outside; the mark where nobody says one."""
         return self.mark_e8 if self.outside_e8 is None else self.outside_e8
+
+    @property
+    def is_at_cap(self) -> bool:
+        cap_e8 = self.open_interest_cap_e8
+        return cap_e8 is not None and self.market.ntl_e8(self.mark_e8, self.open_interest_lots) >= cap_e8
 
     def own(self, is_buy: bool) -> Side:
         return self.bids if is_buy else self.asks

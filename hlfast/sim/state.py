@@ -82,6 +82,8 @@ CHANGES: dict[str, Callable[..., object]] = {
     "set_fee_terms": _fee_terms,
     "set_mark": Exchange.set_mark,
     "set_oracle": Exchange.set_oracle,
+    "set_open_interest_cap": Exchange.set_open_interest_cap,
+    "set_oracle_band": Exchange.set_oracle_band,
     "rest": _rest,
     "take": _take,
     "clear": _clear,
