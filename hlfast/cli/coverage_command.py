@@ -21,7 +21,6 @@ ELSEWHERE = {
 }
 """Of the protocol, but not of the connection that the client has."""
 
-NO_OUTCOMES = "no outcome markets here"
 NO_LENDING = "no lending here"
 NO_DEPLOY = "the universe is fixed at start: --universe"
 UI = "the web page's bundle"
@@ -33,7 +32,6 @@ NOT_SIMULATED_GROUPS = {
     "deployers": NO_DEPLOY,
     "validators": "no validators here",
     "lending": NO_LENDING,
-    "outcomes": NO_OUTCOMES,
 }
 NOT_SIMULATED = {
     "topUpIsolatedOnlyMargin": "updateIsolatedMargin does it",
@@ -45,8 +43,6 @@ NOT_SIMULATED = {
     "gossipPriorityAuctionStatus": "no gossip network here",
     "gossipRootIps": "no gossip network here",
     "alignedQuoteTokenInfo": "no aligned quote tokens here",
-    "settledOutcome": NO_OUTCOMES,
-    "outcomeMetaUpdates": NO_OUTCOMES,
     "perpAnnotation": "no annotations here",
     "perpDeployAuctionStatus": NO_DEPLOY,
     "spotPairDeployAuctionStatus": NO_DEPLOY,

@@ -14,6 +14,7 @@ blocks, keeps exact money, and has background traders so that books move. The fi
     verify, signers, keys              who signed it (by its own statement of every action), nonces, agents, test keys
     exchange, actions, budget          state and blocks; what each action does; what an address may ask
     account_actions, vaults, refusals  transfers, sub-accounts, builders; vaults; how an action ends
+    outcomes                           sides between 0 and 1, made and merged by sets
     staking                            HYPE to validators and back
     modes                              how an account's money in spot and in the dexs hangs together
     twaps                              orders in slices

@@ -15,12 +15,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hlfast.sim import account_actions as accounts
-from hlfast.sim import modes, multi_sig, staking, twaps, vaults
+from hlfast.sim import modes, multi_sig, outcomes, staking, twaps, vaults
 from hlfast.sim.account import Account
 from hlfast.sim.execution import NEVER_PLACED, Ticket
 from hlfast.sim.markets import BUILDER_ASSETS, SPOT_ASSETS, dollars
 from hlfast.sim.matching import Book, Order, Trigger
-from hlfast.sim.numbers import scaled
+from hlfast.sim.numbers import E8, scaled
 from hlfast.sim.refusals import DEFAULT, Invalid, Refused
 from hlfast.sim.signers import DAY_MS
 
@@ -77,8 +77,10 @@ def read_order(exchange: Exchange, wire: dict[str, Any], grouping: Any = "na") -
         raise Invalid("Order has invalid size.")
     if lots == 0 and not (trigger is not None and grouping == "positionTpsl"):
         raise Invalid("Order has zero size.")
-    if market.is_delisted:
+    if book.is_halted:
         raise Invalid("Trading is halted.")
+    if market.is_outcome and px_e8 >= E8:
+        raise Invalid("Order has invalid price.")
     if market.is_spot and wire["r"]:
         raise Invalid("Reduce-only is invalid for spot trading.")
     if trigger is not None and not wire["r"] and not market.is_spot:
@@ -88,7 +90,7 @@ def read_order(exchange: Exchange, wire: dict[str, Any], grouping: Any = "na") -
         raise Invalid("Invalid TIF")
     if tif != "Alo" and exchange.time_ms < exchange.post_only_until_ms:
         raise Invalid("Only post-only orders allowed immediately after network upgrade")
-    if abs(px_e8 - book.mark_e8) * 100 > 95 * book.mark_e8:
+    if not market.is_outcome and abs(px_e8 - book.mark_e8) * 100 > 95 * book.mark_e8:
         raise Invalid("Order price cannot be more than 95% away from the reference price")
     is_market = tif in ("Ioc", "FrontendMarket") if trigger is None else trigger.is_market
     largest_e8 = market.max_order_ntl_e8(is_market)
@@ -134,7 +136,7 @@ def order(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[
         if not wires:
             raise Invalid("Orders are empty.")
         tickets = [read_order(exchange, wire, grouping) for wire in wires]
-        if len({ticket.market.is_spot for ticket in tickets}) > 1:
+        if len({(ticket.market.is_spot, ticket.market.is_outcome) for ticket in tickets}) > 1:
             raise Invalid("Order action has different asset classes")
         if "builder" in action:
             tickets = _with_builder(exchange, account, action["builder"], tickets)
@@ -154,7 +156,11 @@ def order(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[
 def _place_with_priority(exchange: Exchange, account: Account, tickets: list[Ticket], rate: int) -> list[Any]:
     """All IOC, which pay on what is filled, or all ALO that are not reduce-only, which pay on what rests. Burnt at once."""
     tifs = {ticket.tif for ticket in tickets}
-    if not (tifs <= {"Ioc"} or (tifs == {"Alo"} and not any(ticket.reduce_only for ticket in tickets))) or rate > 10**8:
+    if (
+        not (tifs <= {"Ioc"} or (tifs == {"Alo"} and not any(ticket.reduce_only for ticket in tickets)))
+        or rate > 10**8
+        or any(ticket.market.is_outcome for ticket in tickets)
+    ):
         return [{"error": "Invalid TIF"}]
     most = sum(exchange.staking.fee_wei(t.market.ntl_e8(t.px_e8, t.lots), rate) for t in tickets)
     if exchange.staking.of(account.address).undelegated_wei < most:
@@ -360,6 +366,7 @@ HANDLERS: dict[str, Callable[[Exchange, Account, dict[str, Any]], dict[str, Any]
     "scheduleCancel": schedule_cancel,
     "twapOrder": twaps.twap_order,
     "twapCancel": twaps.twap_cancel,
+    "userOutcome": outcomes.user_outcome,
     "noop": noop,
     "updateLeverage": update_leverage,
     "updateIsolatedMargin": update_isolated_margin,

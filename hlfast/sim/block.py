@@ -26,6 +26,7 @@ class Block:
         self.trades: dict[str, list[dict[str, Any]]] = {}
         self.twap_rows: dict[str, list[dict[str, Any]]] = {}
         self.twap_fills: dict[str, list[dict[str, Any]]] = {}
+        self.outcome_updates: list[dict[str, Any]] = []
         self.touched: set[str] = set()
         self.answers: list[tuple[Reply, dict[str, Any]]] = []
 

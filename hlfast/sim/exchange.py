@@ -33,6 +33,7 @@ from hlfast.sim.markets import USD, USDC, Token
 from hlfast.sim.marks import MARK_INTERVAL_MS, Marks
 from hlfast.sim.matching import Book
 from hlfast.sim.numbers import E8, POW10, price_e8, text
+from hlfast.sim.outcomes import Outcomes
 from hlfast.sim.refusals import Refused
 from hlfast.sim.replay import Replay
 from hlfast.sim.signers import DAY_MS, Agents, Nonces
@@ -107,6 +108,7 @@ class Exchange:
             self.execution.deployers[dex.name] = self.open_account(dex.fee_recipient, 0, 0, is_house=True), dex.share
         self.twaps = Twaps(self.execution, seed)
         self.staking = Staking(self)
+        self.outcomes = Outcomes(self, self.universe.outcomes)
         self.house = House(self)
         self.replay = None if replay is None else Replay(replay)
         self.traders = Traders(self, seed, FLOWS[flow]) if traders and flow != "none" else None
@@ -131,7 +133,7 @@ class Exchange:
             address.lower(),
             is_house=is_house,
             master=master,
-            tokens=self.universe.tokens,
+            tokens=self.universe.all_tokens,
             history=self.history,
             collaterals=self.universe.collaterals,
         )
@@ -174,6 +176,13 @@ class Exchange:
         book = self.book(coin)
         self._marks.pin_outside(book, None if px is None else price_e8(px))
 
+    def settle_outcome(self, number: int, share: str | int | Decimal = 1, details: str = "") -> None:
+        """In the next block: each token of the first side is worth `share` USDC (0 to 1), of the second the rest."""
+        share_e8 = int(Decimal(share).scaleb(8))
+        if number not in self.outcomes.by_number or not 0 <= share_e8 <= E8:
+            raise ConfigError(f"no outcome {number}, or a share that is not from 0 to 1: {share!r}")
+        self.outcomes.settle(number, share_e8, details)
+
     def set_open_interest_cap(self, coin: str, usd: int | None) -> None:
         """Cap the value of all long positions in a perp; None for no cap. What was opened before stays."""
         self.book(coin).open_interest_cap_e8 = None if usd is None else usd * E8
@@ -208,6 +217,7 @@ class Exchange:
         self._queue = []
         traders = self.traders if traders_act else None
         self._fire_scheduled_cancels()
+        self.outcomes.on_block(block)
         self._execute(classes[actions.FIRST] + classes[actions.CANCELS])
         if self.replay is not None:
             self.replay.on_block(self.time_ms, self.house)

@@ -66,7 +66,7 @@ class Execution:
         self.by_coin = {book.market.coin: book for book in self.books.values()}
         self.block = Block(0, 0)
         self.triggers = Triggers(self)
-        self.fees_wei = {token.name: 0 for token in universe.tokens.values()}
+        self.fees_wei = {token.name: 0 for token in universe.all_tokens.values()}
         self.rounding_e8: dict[str, int] = {}
         """What funding's rounding leaves over, in 1e-8 of each collateral token."""
         self.deployers: dict[str, tuple[Account, tuple[int, int]]] = {}
@@ -392,6 +392,36 @@ class Execution:
         deployer.purse(market.dex).cash_e8 += share_wei
         return share_wei
 
+    def book_settlement(self, account: Account, book: Book, lots: int, px_e8: int, paid_e8: int) -> None:
+        """Tokens of an outcome become USDC; told as a fill."""
+        market = book.market
+        balance, start = account.balance(market.base.index), market.sz_text(lots)
+        entry_e8 = balance.entry_ntl_e8
+        balance.total_wei = balance.entry_ntl_e8 = 0
+        account.balance(market.quote.index).total_wei += paid_e8
+        self.block.touched.add(account.address)
+        if account.is_house:
+            return
+        row = {
+            "coin": market.coin,
+            "px": market.px_text(px_e8),
+            "sz": start,
+            "side": "A",
+            "time": self.block.time_ms,
+            "startPosition": start,
+            "dir": "Settlement",
+            "closedPnl": text(paid_e8 - entry_e8, 8),
+            "hash": NO_HASH,
+            "oid": 0,
+            "crossed": False,
+            "fee": "0.0",
+            "tid": 0,
+            "feeToken": market.quote.name,
+            "twapId": None,
+        }
+        account.fills.append(row)
+        self.block.add_fill(account, row)
+
     def _settle_spot(self, order: Order, lots: int, ntl_e8: int, rate_e8: int) -> tuple[str, str, int, Token, int]:
         """Exchange base for quote. A buy pays its fee in the base token, a sale in the quote token."""
         account, token, paid_in = order.account, order.market.base, order.market.quote
@@ -399,7 +429,7 @@ class Execution:
         wei = order.market.base_wei(lots)
         start = text(base.total_wei, token.wei_decimals)
         if order.is_buy:
-            fee = wei * rate_e8 // E8
+            fee = 0 if order.market.is_outcome else wei * rate_e8 // E8
             base.total_wei += wei - fee
             base.entry_ntl_e8 += ntl_e8
             quote.total_wei -= ntl_e8

@@ -351,6 +351,13 @@ class TwapStatesFeed(Feed):
         return self.first() if self.user in block.touched else None
 
 
+class OutcomeUpdatesFeed(Feed):
+    """What was settled in a block."""
+
+    def on_block(self, block: Block) -> Any:
+        return {"updates": block.outcome_updates} if block.outcome_updates else None
+
+
 class Several(list[Any]):
     """Data of more than one frame."""
 
@@ -377,6 +384,7 @@ FEEDS: dict[str, type[Feed]] = {
     "bbo": BboFeed,
     "trades": TradesFeed,
     "candle": CandleFeed,
+    "outcomeMetaUpdates": OutcomeUpdatesFeed,
     "allMids": AllMidsFeed,
     "activeAssetCtx": AssetContextFeed,
     "assetCtxs": AssetContextsFeed,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from hlfast.sim import rows, staking, vaults
+from hlfast.sim import outcomes, rows, staking, vaults
 from hlfast.sim.account import STANDARD, Account
 from hlfast.sim.fees import DAY_MS, REBATES, TIERS
 from hlfast.sim.markets import MAX_MARKET_NTL_E8, Market
@@ -144,7 +144,7 @@ class Info:
         return {"time": self.exchange.time_ms, "specialStatuses": "Post-only orders only" if is_post_only else None}
 
     def nothing(self, query: dict[str, Any]) -> Any:
-        """What does not happen here (TWAPs, staking, caps, outcomes): an empty list, truthfully."""
+        """What does not happen here (annotations, templates): an empty list, truthfully."""
         return []
 
     # -- accounts --------------------------------------------------------------------------------------------------
@@ -433,7 +433,10 @@ class Info:
         return {"totalNetDeposit": text(sum(a.purses[dex].raw_usd_e8 for a in accounts), 8)}
 
     def outcome_meta(self, query: dict[str, Any]) -> Any:
-        return {"outcomes": [], "questions": []}
+        return outcomes.meta(self.exchange)
+
+    def settled_outcome(self, query: dict[str, Any]) -> Any:
+        return outcomes.settled(self.exchange, query["outcome"])
 
 
 def book_rounding(query: dict[str, Any]) -> tuple[int | None, int]:
@@ -522,6 +525,7 @@ ANSWERS: dict[str, Callable[[Info, dict[str, Any]], Any]] = {
     "perpDexLimits": Info.perp_dex_limits,
     "perpDexStatus": Info.perp_dex_status,
     "outcomeMeta": Info.outcome_meta,
+    "settledOutcome": Info.settled_outcome,
     "outcomeTemplates": Info.nothing,
     "perpCategories": Info.nothing,
     "perpConciseAnnotations": Info.nothing,

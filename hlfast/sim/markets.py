@@ -75,14 +75,16 @@ class Market:
         is_delisted: bool = False,
         dex: str = "",
         fee_percent: int = 100,
+        px_decimals: int | None = None,
     ) -> None:
         self.coin = coin
         self.asset = asset
         self.sz_decimals = sz_decimals
         self.is_spot = SPOT_ASSETS <= asset < BUILDER_ASSETS or asset >= OUTCOME_ASSETS
+        self.is_outcome = asset >= OUTCOME_ASSETS
         self.dex = dex
         self.fee_percent = fee_percent
-        self.px_decimals = (8 if self.is_spot else 6) - sz_decimals
+        self.px_decimals = (8 if self.is_spot else 6) - sz_decimals if px_decimals is None else px_decimals
         self.max_leverage = max_leverage
         self.tiers = tiers or ((0, max_leverage),)
         self.margin_mode = margin_mode

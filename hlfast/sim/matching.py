@@ -189,6 +189,7 @@ class Book:
         self.mark_e8 = self.last_px_e8 = market.start_px_e8
         self.outside_e8: int | None = None
         self.is_mark_pinned = self.is_outside_pinned = False
+        self.is_halted = market.is_delisted
         self.open_interest_cap_e8: int | None = None
         """The value that all long positions together may have; None for no cap."""
         self.oracle_band_percent: int | None = None

@@ -286,7 +286,7 @@ def spot_state(account: Account | None) -> dict[str, Any]:
         rows.append(
             {
                 "coin": balance.token.name,
-                "token": index,
+                **({} if balance.token.name.startswith("+") else {"token": index}),  # an outcome's has none
                 "total": text(balance.total_wei, decimals),
                 "hold": text(balance.hold_wei + needed, decimals),
                 "entryNtl": text(balance.entry_ntl_e8, 8),

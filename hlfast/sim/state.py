@@ -83,6 +83,7 @@ CHANGES: dict[str, Callable[..., object]] = {
     "set_mark": Exchange.set_mark,
     "set_oracle": Exchange.set_oracle,
     "set_open_interest_cap": Exchange.set_open_interest_cap,
+    "settle_outcome": Exchange.settle_outcome,
     "set_oracle_band": Exchange.set_oracle_band,
     "rest": _rest,
     "take": _take,

@@ -21,6 +21,7 @@ from hlfast.errors import ConfigError
 from hlfast.sim.dexs import DEXS, Dex
 from hlfast.sim.markets import PERPS, SPOT_ASSETS, SPOTS, TOKENS, USDC, Market, Token
 from hlfast.sim.numbers import E8, POW10, scaled
+from hlfast.sim.outcomes import OUTCOMES, Outcome, markets_of
 
 Source: TypeAlias = "str | Path | Mapping[str, Any] | list[Any]"
 """A file, or its parsed body: a meta, a spotMeta, or a pair of one of them and its contexts."""
@@ -38,13 +39,17 @@ class Universe:
         perps: Iterable[Market] = PERPS,
         spots: Iterable[Market] = SPOTS,
         dexs: Iterable[Dex] = (),
+        outcomes: Iterable[Outcome] = (),
         *,
         meta: dict[str, Any] | None = None,
         spot_meta: dict[str, Any] | None = None,
     ) -> None:
         self.tokens = {token.index: token for token in tokens}
         self.by_wire_name = {token.wire_name: token for token in self.tokens.values()}
-        self.wei_decimals = {token.name: token.wei_decimals for token in self.tokens.values()}
+        self.outcomes = tuple(outcomes)
+        self.outcome_markets = tuple(markets_of(self.outcomes))
+        self.all_tokens = {**self.tokens, **{market.base.index: market.base for market in self.outcome_markets}}
+        self.wei_decimals = {token.name: token.wei_decimals for token in self.all_tokens.values()}
         self.perps, self.spots = tuple(perps), tuple(spots)
         self.dexs = {dex.name: dex for dex in dexs}
         self.collaterals = {"": self.tokens.get(USDC.index, USDC), **{d.name: d.collateral for d in self.dexs.values()}}
@@ -59,7 +64,7 @@ class Universe:
 
     @property
     def markets(self) -> tuple[Market, ...]:
-        return self.perps + self.spots + self.builder_perps
+        return self.perps + self.spots + self.builder_perps + self.outcome_markets
 
     @property
     def builder_perps(self) -> tuple[Market, ...]:
@@ -226,4 +231,4 @@ def _spot_meta(spots: Iterable[Market], tokens: Mapping[int, Token]) -> dict[str
     }
 
 
-BUILT_IN = Universe(dexs=DEXS)
+BUILT_IN = Universe(dexs=DEXS, outcomes=OUTCOMES)

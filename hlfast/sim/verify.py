@@ -34,6 +34,7 @@ from hlfast.sim.shapes import (
     integer,
     literal,
     nullable,
+    one_more,
     string,
     struct,
     true_only,
@@ -107,6 +108,14 @@ L1_ACTIONS: dict[str, Kind] = {
     "claimRewards": _action(),
     "spotUser": _action(("toggleSpotDusting", struct(("optOut", boolean)))),
     "evmUserModify": _action(("usingBigBlocks", boolean)),
+    "userOutcome": one_more(
+        _action(
+            ("splitOutcome?", struct(("outcome", uint), ("amount", dec))),
+            ("mergeOutcome?", struct(("outcome", uint), ("amount", nullable(dec)))),
+            ("mergeQuestion?", struct(("question", uint), ("amount", nullable(dec)))),
+            ("negateOutcome?", struct(("question", uint), ("outcome", uint), ("amount", dec))),
+        )
+    ),
     "borrowLend": _action(
         ("operation", literal("supply", "withdraw", "repay", "borrow")), ("token", uint), ("amount", nullable(dec))
     ),

@@ -247,7 +247,9 @@ def test_every_answer_has_the_shape_of_the_table(desk):
         "source": "",
         "dex": "demo",
         "interval": "1h",
+        "outcome": 1,
     }
+    desk.exchange.settle_outcome(1, 1)
     desk.exchange.grant(ALICE.address, 150, 100)
     chain = {"signatureChainId": "0x66eee", "hyperliquidChain": "Testnet", "nonce": START_MS + 999}
     ok(desk.act(ALICE, {"type": "cDeposit", **chain, "wei": 100}, nonce=START_MS + 999))

@@ -180,7 +180,7 @@ async def test_the_connector_refuses_to_trade_where_the_account_is_not_known_and
     async with SimExchange(port=0, block_ms=10, traders=False) as exchange, hlfast.connect(exchange.network) as hl:
         with pytest.raises(ConfigError, match="has no dex 'xyz'"):
             await hl.load_dex("xyz")
-        assert await hl.load_outcomes() == {}
+        assert (await hl.load_outcomes())["#10"].asset == 100_000_010
         assert (await hl.lookup("BTC")).asset == 0
         hl._adopt_metadata(Metadata.from_json(META, SPOT, {"xyz": (2, XYZ)}))
         with pytest.raises(NotReady, match=r"state in dex 'xyz' has not been read yet; await load_dex\('xyz'\)"):

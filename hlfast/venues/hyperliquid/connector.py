@@ -963,6 +963,10 @@ class HyperliquidConnector(ConnectorBase):
         self.limits.trade(float(fill.quote_amount))
         if ":" in fill.coin:
             return self.dex_accounts.book(fill)
+        if fill.coin.startswith("#"):  # a side of an outcome is a token of that number
+            side = self._meta().outcomes.get(fill.coin)
+            self.own_ledger.book_fill(fill, base=f"+{fill.coin[1:]}", quote=side.quote if side else "USDC")
+            return None
         rule = self.rule_for(fill.coin)
         if rule is not None and not rule.is_perpetual:
             base, quote = self._meta().tokens_of(fill.coin)
