@@ -36,7 +36,7 @@ from hlfast.sim.info import Info
 from hlfast.sim.snapshot import freeze, thaw
 from hlfast.sim.verify import verify
 
-FORMAT = 1
+FORMAT = 2
 SNAPSHOT_BLOCKS = 5_000
 Entry: TypeAlias = tuple[Any, ...]
 

@@ -223,3 +223,52 @@ async def test_what_happens_while_a_dex_is_being_read_is_booked_once(gold: Any, 
     await eventually(lambda: hl.positions[GOLD].signed_size == 10)
     assert hl.ledger["purses"]["demo"] == Decimal(gold.truth(hl.account)["dex_cash"]["demo"])
     assert await hl.recovery.audit() == []
+
+
+FORTY = Universe(
+    dexs=[Dex(f"d{place}", place, f"Dex {place}", TOKENS[0], [("X", 2, 10, 0, 5, "")]) for place in range(1, 41)]
+)
+
+
+async def test_forty_dexs_cost_nobody_anything_and_the_last_one_trades(
+    open_exchange: Any, trader: Any, monkeypatch: Any
+) -> None:
+    """L104, L105: given a venue with forty dexs, then a start asks no more than at one without any, a dex that is wanted costs
+    its own lists and states alone, and the fortieth trades under its id."""
+    asked: list[str] = []
+
+    def count(exchange: Any) -> None:
+        answer = exchange._info.answer
+
+        def counting(body: Any) -> Any:
+            asked.append(f"{body['type']} {body.get('dex', '')}".strip())
+            return answer(body)
+
+        monkeypatch.setattr(exchange._info, "answer", counting)
+
+    async def start(exchange: Any, **options: Any) -> Any:
+        count(exchange)
+        asked.clear()
+        return await trader(0, on=exchange, watch="", **options)
+
+    await start(await open_exchange(engine={"universe": Universe()}))
+    without = sorted(asked)
+    exchange = await open_exchange(engine={"universe": FORTY})
+    hl = await start(exchange)
+    assert sorted(asked) == without
+    asked.clear()
+    (rule,) = await hl.load_dex("d40")
+    assert rule.asset == 100_000 + 40 * 10_000
+    assert {each for each in asked if each.endswith("d40")} == {
+        "meta d40",
+        "clearinghouseState d40",
+        "frontendOpenOrders d40",
+    }
+    assert len(asked) <= 7 and not any(" d1" in each for each in asked)
+    exchange.change("set_mark", "d40:X", "10")
+    exchange.change("rest", "d40:X", "sell", "10", "100")
+    order = hl.buy("d40:X", "50", "10")
+    assert await order.done() is OrderState.FILLED and exchange.truth(hl.account)["positions"] == {
+        "d40:X": {"szi": "50.0", "entryNtl": "500.0", "leverage": 5}
+    }
+    assert await hl.recovery.audit() == []

@@ -35,7 +35,8 @@ async def test_a_twap_is_placed_watched_and_cancelled(open_exchange: Any, trader
     await eventually(lambda: hl.ledger["fills"] == len(fills))
     assert differences(hl.ledger, exchange.truth(hl.account), before) == []
     assert str(hl.positions["BTC"].signed_size) == rows[-1]["state"]["executedSz"].rstrip("0")
-    with pytest.raises(VenueReject, match="never placed, already canceled, or filled"):
+    with pytest.raises(VenueReject, match="never placed, already canceled, or filled") as gone:
         await hl.actions.twap_cancel("BTC", twap_id)
+    assert gone.value.code == "not_live"
     with pytest.raises(VenueReject, match="Invalid TWAP duration"):
         await hl.actions.twap_order({"a": 0, "b": True, "s": "0.1", "r": False, "m": 1, "t": False})

@@ -70,7 +70,7 @@ def mode(desk: Desk, who: Any, abstraction: str) -> Any:
 
 
 def test_dexs_are_listed_with_ids_by_their_place(desk: Desk) -> None:
-    """L106: each dex names its collateral; L104: an id is 100000 + 10000 x place + position."""
+    """L106: each dex names its collateral, and an id is 100000 + 10000 x place + position."""
     info = Info(desk.exchange)
     listed = info.answer({"type": "perpDexs"})
     assert [row and row["name"] for row in listed] == [None, "demo", "farm"]
