@@ -148,6 +148,11 @@ class Settings:
     up to 39, post-only ones apart. None: each is an action of its own, on the wire when `buy()` returns."""
     nonce_pool: int = 0
     """Nonces to keep prepared for the connector's own signer; 0: sign by RFC 6979. Read docs/prepared_nonces.md first."""
+    dexs: tuple[str, ...] = ()
+    """Builder dexs to load at the start; others are loaded when they are first needed, or by `load_dex`."""
+    metadata_cache: bool | None = None
+    """Keep the venue's lists of instruments under the user's cache directory, for a start at which it does not answer them;
+    None: on every network but loopback ones."""
     client_order_id_prefix: str = "hl"
     fast_cancel: bool = True
 
@@ -159,6 +164,8 @@ class Settings:
         ):
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name} is one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        if isinstance(self.dexs, str) or not all(isinstance(name, str) and name for name in self.dexs):
+            raise ConfigError(f"dexs is a tuple of names of builder dexs, got {self.dexs!r}")
         window = self.batch_window_ms
         if window is not None and not 0 <= window <= 100:
             raise ConfigError(f"batch_window_ms is None (off) or 0 to 100, got {window!r}")
@@ -173,6 +180,21 @@ class StateDirectory:
     def ensure(self) -> Path:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         return self.path
+
+
+@dataclass(frozen=True)
+class CacheDirectory:
+    """Where hlfast keeps what may be lost: `$HLFAST_CACHE`, else the XDG cache folder."""
+
+    path: Path = field(default_factory=lambda: _cache_path())
+
+
+def _cache_path() -> Path:
+    named = os.environ.get("HLFAST_CACHE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "hlfast"
 
 
 def _state_path() -> Path:

@@ -43,7 +43,7 @@ from .judge import Judge
 from .virtual_time import VirtualTime
 
 COINS = ("BTC", "ETH")
-SIZES = {"BTC": "0.0007", "ETH": "0.012"}
+SIZES = {"BTC": "0.0007", "ETH": "0.012", "demo:GOLD": "0.017"}
 SETTLE_SECONDS = 75.0
 """The venue allows 30 new connections a minute: where faults have used them up, the next one waits for its place."""
 
@@ -119,7 +119,15 @@ class Report:
 class Chaos:
     """`pause`: seconds between two wishes, at least and at most."""
 
-    def __init__(self, seed: int, *, round_seconds: float = 4.0, pause: tuple[float, float] = (0.002, 0.03)) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        round_seconds: float = 4.0,
+        pause: tuple[float, float] = (0.002, 0.03),
+        coins: tuple[str, ...] = COINS,
+    ) -> None:
+        self._coins = coins
         self.rng = random.Random(seed)
         self.report = Report(seed)
         self.round_seconds, self.pause = round_seconds, pause
@@ -130,7 +138,9 @@ class Chaos:
             SimExchange(port=0, block_ms=20, seed=self.report.seed, book_interval_ms=100) as exchange,
             hlfast.connect(exchange.network, settings=QUICK) as hl,
         ):
-            for coin in COINS:
+            for name in {coin.partition(":")[0] for coin in self._coins if ":" in coin}:
+                await hl.load_dex(name)
+            for coin in self._coins:
                 hl.watch(coin)
             await self.trade(hl, exchange, seconds, progress)
         return self.report
@@ -203,7 +213,7 @@ class Chaos:
 
     def _wish(self, hl: HyperliquidConnector) -> OrderParams:
         rng = self.rng
-        coin = rng.choice(COINS)
+        coin = rng.choice(self._coins)
         side = rng.choice((TradeType.BUY, TradeType.SELL))
         bbo = hl.bbo(coin)
         near = bbo.bid_px if side is TradeType.BUY else bbo.ask_px

@@ -21,31 +21,19 @@ ELSEWHERE = {
 }
 """Of the protocol, but not of the connection that the client has."""
 
-NO_OUTCOMES = "no outcome markets here"
 NO_LENDING = "no lending here"
-NO_STAKING = "no staking here: HYPE is a spot token only"
-NO_TWAP = "no TWAPs here yet: slices over minutes"
 NO_DEPLOY = "the universe is fixed at start: --universe"
-ONE_MODE = "accounts are in standard mode only"
-ONE_KEY = "accounts have one key"
 UI = "the web page's bundle"
 NO_HISTORY = "no such history is kept"
 
 NOT_SIMULATED_GROUPS = {
-    "staking": NO_STAKING,
-    "abstraction": ONE_MODE,
-    "multi-sig": ONE_KEY,
+    "staking": "no links between staking and trading accounts here",
+    "abstraction": "deprecated: userSetAbstraction does it",
     "deployers": NO_DEPLOY,
     "validators": "no validators here",
     "lending": NO_LENDING,
-    "outcomes": NO_OUTCOMES,
 }
 NOT_SIMULATED = {
-    "twapOrder": NO_TWAP,
-    "twapCancel": NO_TWAP,
-    "twapStates": NO_TWAP,
-    "userTwapHistory": NO_TWAP,
-    "userTwapSliceFills": NO_TWAP,
     "topUpIsolatedOnlyMargin": "updateIsolatedMargin does it",
     "sendToEvmWithData": "no EVM here",
     "evmUserModify": "no EVM here",
@@ -54,11 +42,7 @@ NOT_SIMULATED = {
     "gossipPriorityBid": "no gossip network here",
     "gossipPriorityAuctionStatus": "no gossip network here",
     "gossipRootIps": "no gossip network here",
-    "candleSnapshot": "no candles are kept",
-    "candle": "no candles are kept",
     "alignedQuoteTokenInfo": "no aligned quote tokens here",
-    "settledOutcome": NO_OUTCOMES,
-    "outcomeMetaUpdates": NO_OUTCOMES,
     "perpAnnotation": "no annotations here",
     "perpDeployAuctionStatus": NO_DEPLOY,
     "spotPairDeployAuctionStatus": NO_DEPLOY,
@@ -69,8 +53,7 @@ NOT_SIMULATED = {
     "borrowLendUserState": NO_LENDING,
     "userBorrowLendInterest": NO_LENDING,
     "liquidatable": "liquidations happen in the same block",
-    "validatorSummaries": "no validators here",
-    "validatorL1Votes": "no validators here",
+    "validatorL1Votes": "the validators here do not vote",
     "portfolio": NO_HISTORY,
     "webData2": UI,
     "webData3": UI,

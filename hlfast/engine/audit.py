@@ -1,7 +1,7 @@
 """The audit of an account: our figures beside the exchange's own record (layer 4, cold, pure).
 
 `figures` is `ConnectorBase.ledger`: cash, fees, fills and positions by own fills alone. `truth` and `before` are the
-local exchange's record of the account (`GET /sim/truth?user=...`), now and when the ledger started. The two sides
+local exchange's record of the account (`GET /sim/truth?user=...`), now and when the ledger, with all its purses, started. The two sides
 share nothing but the fills that went over the wire, so every fill that was lost, doubled or invented shows. Amounts
 are compared as exact decimals: there is no tolerance.
 """
@@ -21,7 +21,7 @@ Key = tuple[str, int, int, int]
 
 @dataclass(frozen=True)
 class Difference:
-    """`kind`: cash, position, balance, fees, fill or order. `ours` and `exchange` are what each side has, as text."""
+    """`kind`: cash, purse, position, balance, fees, fill or order. `ours` and `exchange` are what each side has, as text."""
 
     kind: str
     subject: str
@@ -35,14 +35,25 @@ class Difference:
 def differences(figures: Record, truth: Record, before: Record | None = None) -> list[Difference]:
     """Every difference, none if both sides agree. Without `before` the account's record was empty when ours started."""
     before = before or {}
+    purses = figures.get("purses", {})
     return [
         *_amounts("cash", {"USDC": figures["cash"]}, {"USDC": truth["cash"]}),
-        *_amounts("position", figures["positions"], {coin: row["szi"] for coin, row in truth["positions"].items()}),
+        *_amounts("purse", purses, {place: truth["dex_cash"].get(place, ZERO) for place in purses}),
+        *_amounts("position", figures["positions"], _positions(truth, purses)),
         *_amounts("balance", figures["spot"], {token: row["total"] for token, row in truth["spot"].items()}),
         *_amounts("fees", figures["fees"], _minus(truth["fees"], before.get("fees", {}))),
         *_fills(figures["fill_keys"], truth["fills"], before.get("fills", ()), _since(figures, truth)),
         *_resting(truth["orders"], before.get("orders", ())),
     ]
+
+
+def _positions(truth: Record, purses: Mapping[str, Any]) -> dict[str, Any]:
+    """Without those in dexs that ours has not taken up."""
+    return {
+        coin: row["szi"]
+        for coin, row in truth["positions"].items()
+        if ":" not in coin or coin.partition(":")[0] in purses
+    }
 
 
 def _amounts(kind: str, ours: Mapping[str, Any], exchange: Mapping[str, Any]) -> Iterator[Difference]:

@@ -3,10 +3,8 @@
 All amounts are integers: USDC by 1e8, tokens in wei, sizes in lots. Nothing is ever created here: a trade moves
 amounts between two accounts and the fee box (`Exchange.assert_conserved` checks it after each block in the tests).
 
-Perp accounting is the venue's: cross `cash` falls by signed size times price plus fee on each trade, and the account's
-value is cash plus each cross position at mark. What a cross position needs is the largest of what it is, what it would
-be if all bids filled, and what it would be if all asks filled, at mark or limit price, over its leverage. An isolated
-position has cash of its own (`raw_e8`): opening moves value / leverage into it, closing moves its share out again.
+Perp cash and positions lie in purses, one a dex (`purse`); `positions` has those of all. An account's `mode` is the venue's
+abstraction: in a joined one (`JOINED_MODES`) spot and all dexs share one balance an asset.
 
 History is bounded: `trim` drops the oldest finished orders, fills and rows beyond `history`, and counts them.
 """
@@ -14,100 +12,20 @@ History is bounded: `trim` drops the oldest finished orders, fills and rows beyo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hlfast.sim.fees import FeeRates, Volumes
 from hlfast.sim.markets import TOKENS, USD, Market, Token
 from hlfast.sim.matching import Book, Order
-from hlfast.sim.numbers import half_even
+from hlfast.sim.purse import PerpPosition, Purse
 
-DEFAULT_LEVERAGE = 20
+if TYPE_CHECKING:
+    from hlfast.sim.multi_sig import Signers
+
 HISTORY = 10_000
+STANDARD = "disabled"
+JOINED_MODES = ("unifiedAccount", "portfolioMargin")
 _BUILT_IN_TOKENS = {token.index: token for token in TOKENS}
-
-
-class PerpPosition:
-    """An account's stake in one perp: the position, its margin, and the value of its resting opening orders."""
-
-    __slots__ = (
-        "ask_ntl_e8",
-        "bid_ntl_e8",
-        "book",
-        "entry_ntl_e8",
-        "funding_change_e8",
-        "funding_e8",
-        "funding_open_e8",
-        "is_cross",
-        "leverage",
-        "lots",
-        "raw_e8",
-    )
-
-    def __init__(self, book: Book) -> None:
-        self.book = book
-        self.lots = 0
-        self.entry_ntl_e8 = 0
-        self.leverage = min(DEFAULT_LEVERAGE, book.market.max_leverage)
-        self.is_cross = not book.market.margin_mode
-        self.raw_e8 = 0
-        self.bid_ntl_e8 = self.ask_ntl_e8 = 0
-        self.funding_e8 = self.funding_open_e8 = self.funding_change_e8 = 0
-        """Paid so far: in all, since the position was opened, since it last changed."""
-
-    @property
-    def value_e8(self) -> int:
-        """Signed value at mark."""
-        return self.book.market.ntl_e8(self.book.mark_e8, self.lots)
-
-    @property
-    def equity_e8(self) -> int:
-        """What an isolated position is worth with its margin."""
-        return self.raw_e8 + self.value_e8
-
-    @property
-    def unrealized_pnl_e8(self) -> int:
-        return self.value_e8 - (self.entry_ntl_e8 if self.lots > 0 else -self.entry_ntl_e8)
-
-    @property
-    def initial_e8(self) -> int:
-        """Initial margin of the position alone."""
-        return -(-abs(self.value_e8) // self.leverage)
-
-    @property
-    def margin_e8(self) -> int:
-        """`marginUsed`: the initial margin of a cross position, all that an isolated one has."""
-        return self.initial_e8 if self.is_cross else self.equity_e8
-
-    @property
-    def maintenance_e8(self) -> int:
-        return self.book.market.maintenance_e8(abs(self.value_e8))
-
-    def required_e8(self, more_bids_e8: int = 0, more_asks_e8: int = 0) -> int:
-        """What it needs of the account: margin of a cross position and of resting orders, and of further ones."""
-        value = self.value_e8
-        bids, asks = self.bid_ntl_e8 + more_bids_e8, self.ask_ntl_e8 + more_asks_e8
-        most = max(abs(value), abs(value + bids), abs(value - asks))
-        return -(-(most if self.is_cross else most - abs(value)) // self.leverage)
-
-    def apply_trade(self, is_buy: bool, px_e8: int, lots: int) -> int:
-        """Move the position; returns the closed profit in 1e-8 USDC, fees not counted."""
-        market, old = self.book.market, self.lots
-        self.lots = old + (lots if is_buy else -lots)
-        self.book.open_interest_lots += max(self.lots, 0) - max(old, 0)
-        self.funding_change_e8 = 0
-        if old == 0 or (old > 0) == is_buy:
-            if old == 0:
-                self.funding_open_e8 = 0
-            self.entry_ntl_e8 += market.ntl_e8(px_e8, lots)
-            return 0
-        closing = min(lots, abs(old))
-        closed_entry = half_even(self.entry_ntl_e8 * closing, abs(old))
-        self.entry_ntl_e8 -= closed_entry
-        if lots > closing:  # a flip: closed in full, then opened the other way at the trade's price
-            self.entry_ntl_e8 = market.ntl_e8(px_e8, lots - closing)
-            self.funding_open_e8 = 0
-        closed_ntl = market.ntl_e8(px_e8, closing)
-        return closed_ntl - closed_entry if old > 0 else closed_entry - closed_ntl
 
 
 class SpotBalance:
@@ -137,7 +55,9 @@ class Account:
         master: Account | None = None,
         tokens: Mapping[int, Token] = _BUILT_IN_TOKENS,
         history: int = HISTORY,
+        collaterals: Mapping[str, Token] | None = None,
     ) -> None:
+        """`collaterals`: what each dex's perps are settled in, by its name; None for the main one alone."""
         self.address = address
         self.is_house = is_house
         self.master = master
@@ -146,10 +66,17 @@ class Account:
         self.name = ""
         self.builders: dict[str, int] = {}
         """The highest fee approved for each builder, in tenths of a basis point."""
+        self.signers: Signers | None = None
+        """Who acts for it, if it is a multi-sig user."""
         self.referred_by: tuple[str, str] | None = None
         self.history = history
         self._tokens = tokens
-        self.cash_e8 = 0
+        self._collaterals = collaterals or {"": tokens[USD]}
+        self.mode = STANDARD
+        self.draws_for_dexs: bool | None = None
+        """Dex abstraction: margin that an order in a builder dex lacks is taken from elsewhere."""
+        self.purses: dict[str, Purse] = {}
+        self._main = self.purse("")
         self.positions: dict[int, PerpPosition] = {}
         self.spot: dict[int, SpotBalance] = {}
         self.fees_wei: dict[str, int] = {}
@@ -165,11 +92,13 @@ class Account:
         self.fundings: list[dict[str, Any]] = []
         self.funding_e8 = 0
         """Sum of all payments, also of those whose rows are dropped; negative: paid."""
+        self.twap_history: list[dict[str, Any]] = []
+        self.twap_fills: list[dict[str, Any]] = []
         self.nonces: dict[str, list[int]] = {}
-        self.dropped = {"orders": 0, "fills": 0, "ledger": 0, "fundings": 0, "nonces": 0}
+        self.dropped = {"orders": 0, "fills": 0, "ledger": 0, "fundings": 0, "nonces": 0, "twaps": 0}
         self.requests_used = self.requests_reserved = 0
         self.dripped_ms = 0
-        self.liquidation_ms = -(1 << 62)
+        self.liquidation_ms = self.part_liquidated_ms = -(1 << 62)
         self.cancel_at_ms: int | None = None
         self.scheduled_cancels: dict[int, int] = {}
         self.balance(USD)
@@ -181,7 +110,11 @@ class Account:
         found = self.positions.get(book.market.asset)
         if found is None:
             found = self.positions[book.market.asset] = PerpPosition(book)
+            self.purse(book.market.dex).positions[book.market.asset] = found
         return found
+
+    def purse_of(self, position: PerpPosition) -> Purse:
+        return self.purse(position.book.market.dex)
 
     def balance(self, token_index: int) -> SpotBalance:
         found = self.spot.get(token_index)
@@ -191,69 +124,80 @@ class Account:
 
     # -- margin ----------------------------------------------------------------------------------------------------
 
+    def purse(self, dex: str) -> Purse:
+        """The perp account in a dex; made when it is first needed."""
+        found = self.purses.get(dex)
+        if found is None:
+            found = self.purses[dex] = Purse(self, dex, self._collaterals[dex])
+        return found
+
+    @property
+    def cash_e8(self) -> int:
+        """Of the main dex, as the figures that follow."""
+        return self._main.cash_e8
+
+    @cash_e8.setter
+    def cash_e8(self, e8: int) -> None:
+        self._main.cash_e8 = e8
+        self.join(self._main)
+
     @property
     def value_e8(self) -> int:
-        """Cross account value: cash and the cross positions at mark."""
-        return self.cash_e8 + sum(position.value_e8 for position in self.positions.values() if position.is_cross)
+        return self._main.value_e8
 
     @property
     def raw_usd_e8(self) -> int:
-        """`totalRawUsd`: cross cash and that of the isolated positions."""
-        return self.cash_e8 + sum(position.raw_e8 for position in self.positions.values())
+        return self._main.raw_usd_e8
 
     @property
     def required_e8(self) -> int:
-        """What all positions and resting orders need of the cross account."""
-        return sum(position.required_e8() for position in self.positions.values())
+        return self._main.required_e8
 
     @property
     def withdrawable_e8(self) -> int:
-        ntl_e8 = sum(abs(position.value_e8) for position in self.positions.values() if position.is_cross)
-        return max(0, self.value_e8 - max(self.required_e8, ntl_e8 // 10))
+        return self._main.withdrawable_e8
 
-    def can_open(self, position: PerpPosition, is_buy: bool, ntl_e8: int) -> bool:
-        """Whether there is margin for one more order; one that needs no more than before is always good."""
-        now = position.required_e8()
-        then = position.required_e8(ntl_e8, 0) if is_buy else position.required_e8(0, ntl_e8)
-        return then <= now or self.value_e8 >= self.required_e8 - now + then
+    # -- joined money ----------------------------------------------------------------------------------------------
 
-    def can_carry(self, position: PerpPosition, is_buy: bool, px_e8: int, lots: int) -> bool:
-        """Whether a resting order may still trade: it reduces, or the position it makes has its margin."""
-        old = position.lots
-        if old and (old > 0) != is_buy and lots <= abs(old):
-            return True
-        market, mark = position.book.market, position.book.mark_e8
-        others = sum(p.initial_e8 for p in self.positions.values() if p is not position and p.is_cross)
-        signed = lots if is_buy else -lots
-        if not position.is_cross:
-            opened = lots if not old or (old > 0) == is_buy else lots - abs(old)
-            return self.value_e8 >= others + -(-market.ntl_e8(px_e8, opened) // position.leverage)
-        paper = market.ntl_e8(mark, signed) - market.ntl_e8(px_e8, signed)
-        then = -(-abs(market.ntl_e8(mark, old + signed)) // position.leverage)
-        return self.value_e8 + paper >= others + then
+    @property
+    def is_joined(self) -> bool:
+        """One balance an asset, which spot and all dexs with that collateral share."""
+        return self.mode in JOINED_MODES
 
-    def settle(self, position: PerpPosition, is_buy: bool, px_e8: int, lots: int, fee_e8: int) -> int:
-        """Book one side of a perp trade; returns the closed profit."""
-        market, old = position.book.market, position.lots
-        ntl_e8 = market.ntl_e8(px_e8, lots)
-        flow_e8 = (-ntl_e8 if is_buy else ntl_e8) - fee_e8
-        profit_e8 = position.apply_trade(is_buy, px_e8, lots)
-        if position.is_cross:
-            self.cash_e8 += flow_e8
-            return profit_e8
-        position.raw_e8 += flow_e8
-        kept_e8 = 0
-        if old == 0 or (old > 0) == is_buy:
-            kept_e8 = position.raw_e8 - -ntl_e8 // position.leverage
-        elif (position.lots > 0) == (old > 0) and position.lots:  # closed in part: the closed share of its worth leaves
-            worth_e8 = position.raw_e8 + market.ntl_e8(px_e8, position.lots)
-            kept_e8 = position.raw_e8 - max(0, worth_e8) * lots // abs(old)
-        elif position.lots:  # turned round: all of the old leaves, the new gets its own margin
-            opened_e8 = market.ntl_e8(px_e8, position.lots)
-            kept_e8 = -opened_e8 - -abs(opened_e8) // position.leverage
-        self.cash_e8 += position.raw_e8 - kept_e8
-        position.raw_e8 = kept_e8
-        return profit_e8
+    def joined_purses(self, collateral: Token) -> list[Purse]:
+        return [purse for purse in self.purses.values() if purse.collateral.index == collateral.index]
+
+    def joined_spare_e8(self, collateral: Token) -> int:
+        """What a joined account has beyond what orders hold and positions need."""
+        purses = self.joined_purses(collateral)
+        return self.balance(collateral.index).free_wei + sum(p.value_e8 - p.required_e8 for p in purses)
+
+    def join(self, purse: Purse) -> None:
+        """In a joined account realised money lies in the spot balance."""
+        if self.is_joined:
+            realised_e8 = purse.realised_e8
+            self.balance(purse.collateral.index).total_wei += realised_e8
+            purse.cash_e8 -= realised_e8
+
+    def free_wei(self, token_index: int) -> int:
+        """What of a token may be spent or sent: not what orders hold, nor what a joined account's positions need."""
+        balance = self.balance(token_index)
+        if not self.is_joined:
+            return balance.free_wei
+        return min(balance.free_wei, self.joined_spare_e8(balance.token))
+
+    def can_send_e8(self, dex: str, token_index: int) -> int:
+        """What may leave the purse of a dex; "spot" is the spot balance."""
+        if dex == "spot" or self.is_joined:
+            return max(0, self.free_wei(token_index))
+        return self.purse(dex).withdrawable_e8
+
+    def move(self, dex: str, token_index: int, wei: int) -> None:
+        """Add (or take, if negative) money of a purse."""
+        if dex == "spot" or self.is_joined:
+            self.balance(token_index).total_wei += wei
+        else:
+            self.purse(dex).cash_e8 += wei
 
     def reserve(self, order: Order, book: Book, lots: int) -> None:
         """Reserve margin or balance for `lots` of a resting order; negative `lots` give it back."""
@@ -317,6 +261,8 @@ class Account:
             ("fills", self.fills),
             ("ledger", self.ledger),
             ("fundings", self.fundings),
+            ("twaps", self.twap_history),
+            ("twaps", self.twap_fills),
             *(("nonces", nonces) for nonces in self.nonces.values()),
         )
         for name, listed in kept:

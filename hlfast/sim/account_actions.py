@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hlfast.sim import modes
 from hlfast.sim.account import Account
 from hlfast.sim.markets import USD, USDC, Token
 from hlfast.sim.numbers import scaled, text
@@ -27,6 +28,8 @@ def usd_class_transfer(exchange: Exchange, account: Account, action: dict[str, A
     amount, _, sub_account = action["amount"].partition(" subaccount:")
     if sub_account:
         account = exchange.controlled(account, sub_account.lower())
+    if account.is_joined:
+        raise Refused(modes.JOINED)
     usd_e8 = _amount(amount, 6) * 100
     spot = account.balance(USD)
     if action["toPerp"]:
@@ -67,7 +70,7 @@ def spot_send(exchange: Exchange, account: Account, action: dict[str, Any]) -> d
 
 def _move_token(exchange: Exchange, sender: Account, receiver: Account, token: Token, wei: int) -> None:
     sending, receiving = sender.balance(token.index), receiver.balance(token.index)
-    if sending.free_wei < wei:
+    if sender.free_wei(token.index) < wei:
         raise Refused("Insufficient balance for token transfer.")
     sending.total_wei -= wei
     receiving.total_wei += wei
@@ -88,45 +91,34 @@ def _move_token(exchange: Exchange, sender: Account, receiver: Account, token: T
 
 
 def send_asset(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
-    """Between the purses "" (the main perp dex) and "spot" of one account or two."""
+    """Between purses of one account or two: "" is the main perp dex, "spot" the spot balance, else a builder dex. A dex takes
+    its collateral only, in 6 decimals."""
     sender = account if not action["fromSubAccount"] else exchange.controlled(account, action["fromSubAccount"].lower())
     receiver = _receiver(exchange, action)
     source, destination = action["sourceDex"], action["destinationDex"]
-    if source not in ("", "spot") or destination not in ("", "spot"):
-        raise Refused(f"Invalid dex {source if source not in ('', 'spot') else destination}")
-    name = action["token"]
-    token = USDC if name == USDC.name else _token(exchange, name)
-    wei = _amount(action["amount"], token.wei_decimals if source == destination == "spot" else 6)
-    if not source == destination == "spot":
-        wei *= 10 ** (token.wei_decimals - 6)
-        if token is not USDC:
+    if sender is receiver and sender.is_joined:
+        raise Refused(modes.JOINED)
+    name, token = action["token"], None
+    for place in (source, destination):
+        if place == "spot":
+            continue
+        collateral = exchange.universe.collaterals.get(place)
+        if collateral is None:
+            raise Refused(f"Invalid dex {place[:40]}")
+        if name not in (collateral.name, collateral.wire_name):
             raise Refused("Invalid send")
-    if source == "spot":
-        if sender.balance(token.index).free_wei < wei:
-            raise Refused("Insufficient balance for token transfer.")
-        sender.balance(token.index).total_wei -= wei
+        token = collateral
+    if token is None:
+        wei = _amount(action["amount"], (token := USDC if name == USDC.name else _token(exchange, name)).wei_decimals)
     else:
-        if sender.withdrawable_e8 < wei:
-            raise Refused("Insufficient balance for withdrawal.")
-        sender.cash_e8 -= wei
-    if destination == "spot":
-        receiver.balance(token.index).total_wei += wei
-    else:
-        receiver.cash_e8 += wei
-    delta = {
-        "type": "send",
-        "user": sender.address,
-        "destination": receiver.address,
-        "sourceDex": source,
-        "destinationDex": destination,
-        "token": token.name,
-        "amount": text(wei, token.wei_decimals),
-        "usdcValue": text(exchange.usdc_value_e8(token, wei), 8),
-        "fee": "0.0",
-        "nativeTokenFee": "0.0",
-        "nonce": action["nonce"],
-        "feeToken": "",
-    }
+        wei = _amount(action["amount"], 6) * 10 ** (token.wei_decimals - 6)
+    if sender.can_send_e8(source, token.index) < wei:
+        raise Refused(f"Insufficient balance for {'token transfer' if source == 'spot' else 'withdrawal'}.")
+    sender.move(source, token.index, -wei)
+    receiver.move(destination, token.index, wei)
+    amount = text(wei, token.wei_decimals)
+    delta = modes.send_row(sender, receiver, source, destination, token.name, amount, action["nonce"])
+    delta["usdcValue"] = text(exchange.usdc_value_e8(token, wei), 8)
     for party in {sender.address: sender, receiver.address: receiver}.values():
         exchange.add_ledger_row(party, delta)
     return DEFAULT

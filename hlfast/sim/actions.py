@@ -15,12 +15,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hlfast.sim import account_actions as accounts
-from hlfast.sim import vaults
+from hlfast.sim import modes, multi_sig, outcomes, staking, twaps, vaults
 from hlfast.sim.account import Account
 from hlfast.sim.execution import NEVER_PLACED, Ticket
-from hlfast.sim.markets import SPOT_ASSETS, dollars
+from hlfast.sim.markets import BUILDER_ASSETS, SPOT_ASSETS, dollars
 from hlfast.sim.matching import Book, Order, Trigger
-from hlfast.sim.numbers import scaled
+from hlfast.sim.numbers import E8, scaled
 from hlfast.sim.refusals import DEFAULT, Invalid, Refused
 from hlfast.sim.signers import DAY_MS
 
@@ -77,8 +77,10 @@ def read_order(exchange: Exchange, wire: dict[str, Any], grouping: Any = "na") -
         raise Invalid("Order has invalid size.")
     if lots == 0 and not (trigger is not None and grouping == "positionTpsl"):
         raise Invalid("Order has zero size.")
-    if market.is_delisted:
+    if book.is_halted:
         raise Invalid("Trading is halted.")
+    if market.is_outcome and px_e8 >= E8:
+        raise Invalid("Order has invalid price.")
     if market.is_spot and wire["r"]:
         raise Invalid("Reduce-only is invalid for spot trading.")
     if trigger is not None and not wire["r"] and not market.is_spot:
@@ -88,7 +90,7 @@ def read_order(exchange: Exchange, wire: dict[str, Any], grouping: Any = "na") -
         raise Invalid("Invalid TIF")
     if tif != "Alo" and exchange.time_ms < exchange.post_only_until_ms:
         raise Invalid("Only post-only orders allowed immediately after network upgrade")
-    if abs(px_e8 - book.mark_e8) * 100 > 95 * book.mark_e8:
+    if not market.is_outcome and abs(px_e8 - book.mark_e8) * 100 > 95 * book.mark_e8:
         raise Invalid("Order price cannot be more than 95% away from the reference price")
     is_market = tif in ("Ioc", "FrontendMarket") if trigger is None else trigger.is_market
     largest_e8 = market.max_order_ntl_e8(is_market)
@@ -134,7 +136,7 @@ def order(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[
         if not wires:
             raise Invalid("Orders are empty.")
         tickets = [read_order(exchange, wire, grouping) for wire in wires]
-        if len({ticket.market.is_spot for ticket in tickets}) > 1:
+        if len({(ticket.market.is_spot, ticket.market.is_outcome) for ticket in tickets}) > 1:
             raise Invalid("Order action has different asset classes")
         if "builder" in action:
             tickets = _with_builder(exchange, account, action["builder"], tickets)
@@ -147,8 +149,36 @@ def order(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[
     if grouping == "positionTpsl":
         return _statuses("order", exchange.execution.place_position_tpsl(account, tickets))
     if grouping != "na":
-        return _statuses("order", [{"error": "Insufficient delegatable balance for priority order"}] * len(tickets))
-    return _statuses("order", [exchange.execution.place(account, ticket) for ticket in tickets])
+        return _statuses("order", _place_with_priority(exchange, account, tickets, grouping["p"]))
+    return _statuses("order", [_place(exchange, account, ticket) for ticket in tickets])
+
+
+def _place_with_priority(exchange: Exchange, account: Account, tickets: list[Ticket], rate: int) -> list[Any]:
+    """All IOC, which pay on what is filled, or all ALO that are not reduce-only, which pay on what rests. Burnt at once."""
+    tifs = {ticket.tif for ticket in tickets}
+    if (
+        not (tifs <= {"Ioc"} or (tifs == {"Alo"} and not any(ticket.reduce_only for ticket in tickets)))
+        or rate > 10**8
+        or any(ticket.market.is_outcome for ticket in tickets)
+    ):
+        return [{"error": "Invalid TIF"}]
+    most = sum(exchange.staking.fee_wei(t.market.ntl_e8(t.px_e8, t.lots), rate) for t in tickets)
+    if exchange.staking.of(account.address).undelegated_wei < most:
+        return [{"error": "Insufficient delegatable balance for priority order"}] * len(tickets)
+    statuses = []
+    for ticket in tickets:
+        entry = _place(exchange, account, ticket)
+        statuses.append(entry)
+        if "error" not in entry:
+            order = account.orders[next(iter(entry.values()))["oid"]]
+            paid_e8 = order.filled_ntl_e8 if ticket.tif == "Ioc" else ticket.market.ntl_e8(ticket.px_e8, ticket.lots)
+            exchange.staking.burn(account, exchange.staking.fee_wei(paid_e8, rate))
+    return statuses
+
+
+def _place(exchange: Exchange, account: Account, ticket: Ticket) -> dict[str, Any]:
+    modes.draw_for_dex(exchange, account, ticket)
+    return exchange.execution.place(account, ticket)
 
 
 def cancel(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
@@ -195,7 +225,7 @@ def _replace(exchange: Exchange, account: Account, which: int | str, ticket: Tic
         ticket = replace(ticket, tif="Alo")
     if old is not None:
         exchange.execution.cancel(old)
-    entry = exchange.execution.place(account, ticket)
+    entry = _place(exchange, account, ticket)
     if "error" in entry and old is not None:
         return {"error": f"Error placing new order during modify: {entry['error']}"}
     return entry
@@ -267,8 +297,9 @@ def update_leverage(exchange: Exchange, account: Account, action: dict[str, Any]
     before = position.leverage, position.is_cross
     position.leverage, position.is_cross = action["leverage"], is_cross
     is_lower = position.leverage < before[0]
+    purse = account.purse(book.market.dex)
     lacks_margin = is_lower and not is_cross and position.lots and position.equity_e8 < position.initial_e8
-    if lacks_margin or ((is_lower or before[1] != is_cross) and account.value_e8 < account.required_e8):
+    if lacks_margin or ((is_lower or before[1] != is_cross) and purse.spare_e8 < 0):
         position.leverage, position.is_cross = before
         kind, remedy = ("Cross", "deposit more collateral") if is_cross else ("Isolated", "add margin to the position")
         raise Refused(
@@ -288,15 +319,17 @@ def update_isolated_margin(exchange: Exchange, account: Account, action: dict[st
         raise Refused("Cannot update margin for empty position.")
     if position.is_cross:
         raise Refused("Position does not use isolated margin.")
-    if more_e8 > 0 and account.withdrawable_e8 < more_e8:
+    purse = account.purse(book.market.dex)
+    if more_e8 > 0 and purse.withdrawable_e8 < more_e8:
         raise Refused("Account does not have sufficient margin available for increase.")
     if more_e8 < 0:
         if book.market.margin_mode == "strictIsolated":
             raise Refused("Cannot remove isolated margin for this asset. To remove margin, reduce the position.")
         if position.equity_e8 + more_e8 < max(position.initial_e8, abs(position.value_e8) // 10):
             raise Refused("Position does not have sufficient margin for reduction.")
-    account.cash_e8 -= more_e8
+    purse.cash_e8 -= more_e8
     position.raw_e8 += more_e8
+    account.join(purse)
     exchange.execution.block.touched.add(account.address)
     return DEFAULT
 
@@ -318,7 +351,9 @@ def reserve_request_weight(exchange: Exchange, account: Account, action: dict[st
 def _book(exchange: Exchange, asset: int) -> Book:
     book = exchange.execution.books.get(asset)
     if book is None:
-        raise Refused("Invalid spot" if asset >= SPOT_ASSETS else f"Invalid asset {asset}: not in this universe.")
+        raise Refused(
+            "Invalid spot" if SPOT_ASSETS <= asset < BUILDER_ASSETS else f"Invalid asset {asset}: not in this universe."
+        )
     return book
 
 
@@ -329,6 +364,9 @@ HANDLERS: dict[str, Callable[[Exchange, Account, dict[str, Any]], dict[str, Any]
     "modify": modify,
     "batchModify": batch_modify,
     "scheduleCancel": schedule_cancel,
+    "twapOrder": twaps.twap_order,
+    "twapCancel": twaps.twap_cancel,
+    "userOutcome": outcomes.user_outcome,
     "noop": noop,
     "updateLeverage": update_leverage,
     "updateIsolatedMargin": update_isolated_margin,
@@ -348,6 +386,14 @@ HANDLERS: dict[str, Callable[[Exchange, Account, dict[str, Any]], dict[str, Any]
     "registerReferrer": accounts.register_referrer,
     "setReferrer": accounts.set_referrer,
     "setDisplayName": accounts.set_display_name,
+    "cDeposit": staking.deposit,
+    "cWithdraw": staking.withdraw,
+    "tokenDelegate": staking.delegate,
+    "convertToMultiSigUser": multi_sig.convert,
+    "userSetAbstraction": modes.user_set_abstraction,
+    "agentSetAbstraction": modes.agent_set_abstraction,
+    "userDexAbstraction": modes.user_dex_abstraction,
+    "agentEnableDexAbstraction": modes.agent_enable_dex_abstraction,
     "createVault": vaults.create_vault,
     "vaultModify": vaults.vault_modify,
     "vaultTransfer": vaults.vault_transfer,

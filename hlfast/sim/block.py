@@ -24,6 +24,9 @@ class Block:
         self.fundings: dict[str, list[dict[str, Any]]] = {}
         self.liquidations: dict[str, list[dict[str, Any]]] = {}
         self.trades: dict[str, list[dict[str, Any]]] = {}
+        self.twap_rows: dict[str, list[dict[str, Any]]] = {}
+        self.twap_fills: dict[str, list[dict[str, Any]]] = {}
+        self.outcome_updates: list[dict[str, Any]] = []
         self.touched: set[str] = set()
         self.answers: list[tuple[Reply, dict[str, Any]]] = []
 
@@ -45,6 +48,13 @@ class Block:
     def add_liquidation(self, account: Account, row: dict[str, Any]) -> None:
         self.touched.add(account.address)
         self.liquidations.setdefault(account.address, []).append(row)
+
+    def add_twap_row(self, account: Account, row: dict[str, Any]) -> None:
+        self.touched.add(account.address)
+        self.twap_rows.setdefault(account.address, []).append(row)
+
+    def add_twap_fill(self, account: Account, row: dict[str, Any]) -> None:
+        self.twap_fills.setdefault(account.address, []).append(row)
 
     def add_trade(self, row: dict[str, Any]) -> None:
         self.trades.setdefault(row["coin"], []).append(row)

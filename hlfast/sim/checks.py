@@ -13,6 +13,7 @@ from hlfast.sim.markets import MIN_NTL_E8
 from hlfast.sim.matching import Book, Order
 from hlfast.sim.numbers import E8, short
 
+CAPPED = "Order would increase open interest while open interest is capped"
 OPEN_ORDERS = 1000
 """So many open orders anybody may have; more come with volume, and from here on no reduce-only and no triggers."""
 MOST_OPEN_ORDERS = 5000
@@ -66,13 +67,55 @@ def _market_without_book(order: Order, book: Book) -> str | None:
     return None
 
 
+def _too_far_from_oracle(order: Order, book: Book) -> str | None:
+    percent = book.oracle_band_percent
+    if percent is None or abs(order.px_e8 - book.oracle_e8) * 100 <= percent * book.oracle_e8:
+        return None
+    return "Price too far from oracle"
+
+
+def _change(order: Order, book: Book) -> tuple[int, int]:
+    """The position before the order and after all of it."""
+    lots = order.account.position(book).lots
+    return lots, lots + (order.lots if order.is_buy else -order.lots)
+
+
+def _opens_at_cap(order: Order, book: Book) -> bool:
+    if order.market.is_spot or order.reduce_only or order.account.is_house or not book.is_at_cap:
+        return False
+    before, after = _change(order, book)
+    return abs(after) > abs(before) or (before > 0) != (after > 0 or not after)
+
+
+def _increases_at_cap(order: Order, book: Book) -> str | None:
+    """What would open and trades now; what would rest may wait for room, unless it is more aggressive than the oracle."""
+    if not _opens_at_cap(order, book) or book.touch(order.is_buy, order.px_e8) is None:
+        return None
+    before, after = _change(order, book)
+    return CAPPED if not before or (before > 0) == (after > 0) else None
+
+
+def _flips_at_cap(order: Order, book: Book) -> str | None:
+    if not _opens_at_cap(order, book) or book.touch(order.is_buy, order.px_e8) is None:
+        return None
+    return CAPPED
+
+
+def _too_aggressive_at_cap(order: Order, book: Book) -> str | None:
+    oracle = book.oracle_e8
+    if not _opens_at_cap(order, book) or (order.px_e8 <= oracle if order.is_buy else order.px_e8 >= oracle):
+        return None
+    return "Order rejected due to price more aggressive than oracle while at open interest cap"
+
+
 def _without_margin(order: Order, book: Book) -> str | None:
     """At the limit price, or at mark for a sale below it, which trades at better prices than its limit."""
     if order.market.is_spot or order.reduce_only or order.account.is_house:
         return None
     px_e8 = order.px_e8 if order.is_buy else max(order.px_e8, book.mark_e8)
     ntl_e8 = order.market.ntl_e8(px_e8, order.lots)
-    affordable = order.account.can_open(order.account.position(book), order.is_buy, ntl_e8)
+    purse = order.account.purse(order.market.dex)
+    affordable = purse.can_open(order.account.position(book), order.is_buy, ntl_e8)
     return None if affordable else "Insufficient margin to place order."
 
 
@@ -94,9 +137,9 @@ def _without_balance(order: Order, book: Book) -> str | None:
         return None
     market = order.market
     if order.is_buy:
-        covered = order.account.balance(market.quote.index).free_wei >= market.ntl_e8(order.px_e8, order.lots)
+        covered = order.account.free_wei(market.quote.index) >= market.ntl_e8(order.px_e8, order.lots)
     else:
-        covered = order.account.balance(market.base.index).free_wei >= market.base_wei(order.lots)
+        covered = order.account.free_wei(market.base.index) >= market.base_wei(order.lots)
     return None if covered else "Insufficient spot balance"
 
 
@@ -123,8 +166,12 @@ CHECKS: Checks = (
     ("reduceOnlyRejected", _not_reducing),
     ("minTradeNtlRejected", _too_small),
     ("tooManyOpenOrdersRejected", _too_many_open),
+    ("oracleRejected", _too_far_from_oracle),
     ("badAloPxRejected", _post_only_crosses),
     ("marketOrderNoLiquidityRejected", _market_without_book),
+    ("positionIncreaseAtOpenInterestCapRejected", _increases_at_cap),
+    ("positionFlipAtOpenInterestCapRejected", _flips_at_cap),
+    ("tooAggressiveAtOpenInterestCapRejected", _too_aggressive_at_cap),
     ("perpMaxPositionRejected", _beyond_tier),
     ("perpMarginRejected", _without_margin),
     ("insufficientSpotBalanceRejected", _without_balance),
@@ -141,4 +188,8 @@ POSITION_CHECKS: Checks = (("reduceOnlyRejected", _not_reducing), *WAITING_CHECK
 """Of an order bound to a position."""
 CHILD_CHECKS: Checks = WAITING_CHECKS[:-1]
 """Of a child that waits for its parent: the mark may be beyond its price by then, or not."""
+SLICE_CHECKS: Checks = tuple(
+    check for check in CHECKS if check[1] in (_not_reducing, _beyond_tier, _without_margin, _without_balance)
+)
+"""Of a slice of a TWAP, which may be smaller than an order."""
 FIRED_CHECKS: Checks = tuple(check for check in CHECKS if check[0] != "tooManyOpenOrdersRejected")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from hlfast.errors import ConfigError
-from hlfast.sim import actions
+from hlfast.sim import actions, multi_sig
 from hlfast.sim.account import HISTORY, Account
 from hlfast.sim.actions import HANDLERS, MAX_ITEMS
 from hlfast.sim.block import Block, Reply
@@ -33,10 +33,13 @@ from hlfast.sim.markets import USD, USDC, Token
 from hlfast.sim.marks import MARK_INTERVAL_MS, Marks
 from hlfast.sim.matching import Book
 from hlfast.sim.numbers import E8, POW10, price_e8, text
+from hlfast.sim.outcomes import Outcomes
 from hlfast.sim.refusals import Refused
 from hlfast.sim.replay import Replay
 from hlfast.sim.signers import DAY_MS, Agents, Nonces
+from hlfast.sim.staking import Staking
 from hlfast.sim.traders import FLOWS, Traders
+from hlfast.sim.twaps import Twaps
 from hlfast.sim.universe import BUILT_IN, Source, Universe
 from hlfast.sim.vaults import Vault
 from hlfast.sim.verify import Signed
@@ -65,6 +68,7 @@ class Exchange:
         agents: Mapping[str, str] | None = None,
         perp_usdc: int = 1_000_000,
         spot_usdc: int = 100_000,
+        dex_usd: int = 100_000,
         schedule_cancel_volume_usdc: int = 0,
         universe: Universe | Source | Iterable[Source] | None = None,
         flow: str = "noise",
@@ -97,9 +101,14 @@ class Exchange:
         self._nonces: dict[str, Nonces] = {}
         self._queue: list[tuple[Signed, Reply]] = []
         for address in (*(account.address for account in FUNDED_ACCOUNTS), *accounts):
-            self.open_account(address, perp_usdc, spot_usdc)
+            self.open_account(address, perp_usdc, spot_usdc, dex_usd)
         for address, master in (sub_accounts or {}).items():
-            self.open_account(address, perp_usdc, spot_usdc, master=self.accounts[master.lower()])
+            self.open_account(address, perp_usdc, spot_usdc, dex_usd, master=self.accounts[master.lower()])
+        for dex in self.universe.dexs.values():
+            self.execution.deployers[dex.name] = self.open_account(dex.fee_recipient, 0, 0, is_house=True), dex.share
+        self.twaps = Twaps(self.execution, seed)
+        self.staking = Staking(self)
+        self.outcomes = Outcomes(self, self.universe.outcomes)
         self.house = House(self)
         self.replay = None if replay is None else Replay(replay)
         self.traders = Traders(self, seed, FLOWS[flow]) if traders and flow != "none" else None
@@ -110,16 +119,31 @@ class Exchange:
     # -- what may be done from outside between blocks, beside `submit` -----------------------------------------------
 
     def open_account(
-        self, address: str, perp_usdc: int, spot_usdc: int, *, is_house: bool = False, master: Account | None = None
+        self,
+        address: str,
+        perp_usdc: int,
+        spot_usdc: int,
+        dex_usd: int = 0,
+        *,
+        is_house: bool = False,
+        master: Account | None = None,
     ) -> Account:
-        """A new account with money from nowhere."""
+        """A new account with money from nowhere; `dex_usd` of its collateral in each builder dex."""
         account = Account(
-            address.lower(), is_house=is_house, master=master, tokens=self.universe.tokens, history=self.history
+            address.lower(),
+            is_house=is_house,
+            master=master,
+            tokens=self.universe.all_tokens,
+            history=self.history,
+            collaterals=self.universe.collaterals,
         )
         self.accounts[account.address] = account
         account.cash_e8 = perp_usdc * E8
         account.balance(USD).total_wei = spot_usdc * E8
-        self._count(USDC.name, (perp_usdc + spot_usdc) * E8)
+        self.count(USDC.name, (perp_usdc + spot_usdc) * E8)
+        for dex in self.universe.dexs.values() if dex_usd else ():
+            account.purse(dex.name).cash_e8 = dex_usd * E8
+            self.count(dex.collateral.name, dex_usd * E8)
         return account
 
     def faucet(self, address: str, usdc: int) -> Account:
@@ -128,7 +152,7 @@ class Exchange:
         if account is None:
             account = self.open_account(address, 0, 0)
         account.cash_e8 += usdc * E8
-        self._count(USDC.name, usdc * E8)
+        self.count(USDC.name, usdc * E8)
         self.add_ledger_row(account, {"type": "deposit", "usdc": text(usdc * E8, 8)})
         return account
 
@@ -136,7 +160,7 @@ class Exchange:
         """Make so much of a spot token from nowhere, at any time."""
         balance = self.accounts[address.lower()].balance(token_index)
         balance.total_wei += wei
-        self._count(balance.token.name, wei)
+        self.count(balance.token.name, wei)
 
     def set_fee_terms(self, address: str, terms: FeeTerms) -> None:
         """What this account pays from now on: a fixed tier, a rebate, discounts."""
@@ -151,6 +175,21 @@ class Exchange:
         """Pin the price outside, which funding goes by; None lets the background traders say it again."""
         book = self.book(coin)
         self._marks.pin_outside(book, None if px is None else price_e8(px))
+
+    def settle_outcome(self, number: int, share: str | int | Decimal = 1, details: str = "") -> None:
+        """In the next block: each token of the first side is worth `share` USDC (0 to 1), of the second the rest."""
+        share_e8 = int(Decimal(share).scaleb(8))
+        if number not in self.outcomes.by_number or not 0 <= share_e8 <= E8:
+            raise ConfigError(f"no outcome {number}, or a share that is not from 0 to 1: {share!r}")
+        self.outcomes.settle(number, share_e8, details)
+
+    def set_open_interest_cap(self, coin: str, usd: int | None) -> None:
+        """Cap the value of all long positions in a perp; None for no cap. What was opened before stays."""
+        self.book(coin).open_interest_cap_e8 = None if usd is None else usd * E8
+
+    def set_oracle_band(self, coin: str, percent: int | None) -> None:
+        """Refuse limit prices further from the price outside than this; None takes any within the venue's 95 %."""
+        self.book(coin).oracle_band_percent = percent
 
     def book(self, coin: str) -> Book:
         """Raises ConfigError for a coin that is not traded here."""
@@ -178,6 +217,7 @@ class Exchange:
         self._queue = []
         traders = self.traders if traders_act else None
         self._fire_scheduled_cancels()
+        self.outcomes.on_block(block)
         self._execute(classes[actions.FIRST] + classes[actions.CANCELS])
         if self.replay is not None:
             self.replay.on_block(self.time_ms, self.house)
@@ -185,6 +225,7 @@ class Exchange:
         if traders is not None:
             traders.quote()
         self._execute(classes[actions.TAKERS])
+        self.twaps.on_block(block)
         if traders is not None:
             traders.take()
         self.house.take_booked()
@@ -203,6 +244,7 @@ class Exchange:
         if is_new:
             self._liquidator.on_block()
         self.funding.on_block(self.time_ms)
+        self.staking.on_block(self.time_ms)
 
     def _execute(self, requests: list[tuple[Signed, Reply]]) -> None:
         for signed, reply in requests:
@@ -259,6 +301,8 @@ class Exchange:
         return account
 
     def _actor(self, signed: Signed) -> Account:
+        if signed.multi_sig is not None:
+            return multi_sig.user_of(self, signed)
         signer = signed.signer
         if signer is None:
             raise Refused("Unable to recover signer.")
@@ -275,6 +319,10 @@ class Exchange:
         account = self.accounts.get(signer if agent is None else agent.master)
         if account is None or account.is_house or account.master is not None:
             raise Refused(f"User or API Wallet {signer} does not exist.")
+        if account.signers is not None:
+            raise Refused(
+                f"User {account.address} is a multi-sig user: its actions need the signatures of its signers."
+            )
         return account if signed.vault is None else self.controlled(account, signed.vault)
 
     def knows(self, address: str) -> bool:
@@ -295,7 +343,7 @@ class Exchange:
 
     def take_out(self, token_name: str, wei: int) -> None:
         """So much has left the exchange for good."""
-        self._count(token_name, -wei)
+        self.count(token_name, -wei)
 
     def usdc_value_e8(self, token: Token, wei: int) -> int:
         """A token amount at mark."""
@@ -304,7 +352,7 @@ class Exchange:
                 return book.mark_e8 * wei // POW10[token.wei_decimals]
         return wei
 
-    def _count(self, token_name: str, wei: int) -> None:
+    def count(self, token_name: str, wei: int) -> None:
         """Money made, or gone, after the first block."""
         if self._supply_wei is not None:
             self._supply_wei[token_name] += wei
@@ -312,9 +360,13 @@ class Exchange:
     def _total_wei(self) -> dict[str, int]:
         """Everything there is of each token: balances of all accounts, perp cash, the fee box, funding's rounding."""
         totals = dict(self.execution.fees_wei)
-        totals[USDC.name] += self.execution.rounding_e8
+        for name, e8 in self.execution.rounding_e8.items():
+            totals[name] += e8
+        if self.staking.token is not None:
+            totals[self.staking.token.name] += self.staking.total_wei
         for account in self.accounts.values():
-            totals[USDC.name] += account.raw_usd_e8
+            for purse in account.purses.values():
+                totals[purse.collateral.name] += purse.raw_usd_e8
             for balance in account.spot.values():
                 totals[balance.token.name] += balance.total_wei
         return totals
@@ -336,6 +388,7 @@ class Exchange:
             assert longs == book.open_interest_lots, f"{book.market.coin}: {longs} long, {book.open_interest_lots} open"
         for account in self.accounts.values():
             self._assert_reserves(account)
+            assert len(account.positions) == sum(len(purse.positions) for purse in account.purses.values())
             flat = [p for p in account.positions.values() if p.is_cross or not p.lots]
             assert all(p.raw_e8 == 0 for p in flat), f"{account} has isolated margin without an isolated position"
 
@@ -361,7 +414,9 @@ class Exchange:
         for index, balance in account.spot.items():
             hold = holds.get(index, 0)
             assert balance.hold_wei == hold, f"{account} holds {balance.hold_wei} of token {index}, needs {hold}"
-            assert balance.total_wei >= hold, f"{account} has less of token {index} than its orders hold"
+            assert account.is_joined or balance.total_wei >= hold, (
+                f"{account} has less of token {index} than its orders hold"
+            )
 
 
 def _inner_nonce(signed: Signed) -> int:

@@ -14,19 +14,30 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from hlfast.sim.account import Account, PerpPosition
+from hlfast.sim.account import Account
 from hlfast.sim.block import Block
-from hlfast.sim.checks import CHECKS, CHILD_CHECKS, FIRED_CHECKS, POSITION_CHECKS, WAITING_CHECKS, Checks
+from hlfast.sim.checks import (
+    CHECKS,
+    CHILD_CHECKS,
+    FIRED_CHECKS,
+    POSITION_CHECKS,
+    SLICE_CHECKS,
+    WAITING_CHECKS,
+    Checks,
+)
 from hlfast.sim.fees import DAY_MS, perp_fee_e8
-from hlfast.sim.markets import USDC, Market, Token
+from hlfast.sim.markets import Market, Token
 from hlfast.sim.matching import Book, Order, Trigger
 from hlfast.sim.numbers import E8, half_even, text
+from hlfast.sim.purse import PerpPosition
 from hlfast.sim.rows import order_row
 from hlfast.sim.triggers import Family, Triggers
 from hlfast.sim.universe import Universe
 
 FIRST_OID = 500_000_000_000
 NEVER_PLACED = "Order was never placed, already canceled, or filled."
+NO_HASH = "0x" + "0" * 64
+"""Of what no user's action did."""
 QUIET_ENDS = ("canceled", "reduceOnlyCanceled")
 """Cancels of which the venue sends no nonUserCancel."""
 
@@ -55,9 +66,11 @@ class Execution:
         self.by_coin = {book.market.coin: book for book in self.books.values()}
         self.block = Block(0, 0)
         self.triggers = Triggers(self)
-        self.fees_wei = {token.name: 0 for token in universe.tokens.values()}
-        self.rounding_e8 = 0
-        """What funding's rounding leaves over, in 1e-8 USDC."""
+        self.fees_wei = {token.name: 0 for token in universe.all_tokens.values()}
+        self.rounding_e8: dict[str, int] = {}
+        """What funding's rounding leaves over, in 1e-8 of each collateral token."""
+        self.deployers: dict[str, tuple[Account, tuple[int, int]]] = {}
+        """Of each builder dex: who gets its share of the fees, and the share as a fraction."""
         self.counters = {"orders": 0, "rejects": 0, "cancels": 0, "trades": 0}
         self._seed = seed
         self._oid = FIRST_OID
@@ -131,6 +144,19 @@ class Execution:
         if self._refused(order, book, FIRED_CHECKS) is None:
             self._execute(order, book)
 
+    def place_slice(self, account: Account, ticket: Ticket, twap: int) -> tuple[str, int, int]:
+        """A slice of a TWAP: why it was refused (or ""), what of it was filled, and the value of that."""
+        self.begin_transaction()
+        self._hash = NO_HASH
+        order = self._new(account, ticket)
+        order.twap = twap
+        book = self.books[order.market.asset]
+        entry = self._refused(order, book, SLICE_CHECKS)
+        if entry is None:
+            self._execute(order, book)
+        refusal = "" if entry is None else str(entry["error"]).partition(" asset=")[0]
+        return refusal, order.filled_lots, order.filled_ntl_e8
+
     def liquidate(self, account: Account, position: PerpPosition, ticket: Ticket) -> None:
         """A liquidation's market order: no checks, no fee; what the book does not take is left."""
         self.begin_transaction()
@@ -143,6 +169,7 @@ class Execution:
     def take_over(self, liquidator: Account, account: Account, position: PerpPosition) -> None:
         """The backstop takes a position at mark with its margin; no book, no fee."""
         book, lots, is_cross = position.book, position.lots, position.is_cross
+        market = book.market
         equity_e8 = position.equity_e8
         self.begin_transaction()
         note = self._liquidation_note(account, position, "backstop")
@@ -157,8 +184,8 @@ class Execution:
             self._fill(side, px_e8, abs(lots), book.market.ntl_e8(px_e8, abs(lots)), True, tid, book)
         self._liquidation = None
         if not is_cross:
-            account.cash_e8 -= equity_e8
-            liquidator.cash_e8 += equity_e8
+            account.move(market.dex, market.quote.index, -equity_e8)
+            liquidator.purse(market.dex).cash_e8 += equity_e8
         self._set_status(order, "filled", 0)
         self._follow(account, book, None)
 
@@ -241,9 +268,10 @@ class Execution:
                 self.cancel(maker, "selfTradeCanceled")
                 continue
             lots = min(order.lots, maker.lots)
-            if not order.market.is_spot:
+            market = order.market
+            if not market.is_spot:
                 position = maker.account.position(book)
-                if not maker.account.can_carry(position, maker.is_buy, maker.px_e8, lots):
+                if not maker.account.purse(market.dex).can_carry(position, maker.is_buy, maker.px_e8, lots):
                     self.cancel(maker, "marginCanceled")
                     continue
             if not order.filled_lots and order.trigger is None:
@@ -275,6 +303,7 @@ class Execution:
             "users": [buyer.account.address, seller.account.address],
         }
         book.trades.append(trade)
+        book.candles.add(self.block.time_ms, px_e8, lots)
         self.block.add_trade(trade)
         if not maker.lots:
             maker.account.unseat(maker)
@@ -302,7 +331,8 @@ class Execution:
         day = self.block.time_ms // DAY_MS
         account.fee_rates.volumes.add(day, market.is_spot, crossed, ntl_e8)
         rate_e8 = account.fee_rates.charged(day, market.is_spot, crossed)
-        fee_token, builder_wei = USDC, _builder_fee_e8(order, ntl_e8)
+        rate_e8 = rate_e8 * market.fee_percent // 100 if rate_e8 > 0 else rate_e8
+        fee_token, builder_wei = market.quote, _builder_fee_e8(order, ntl_e8)
         if market.is_spot:
             start, kind, profit, fee_token, fee_wei = self._settle_spot(order, lots, ntl_e8, rate_e8)
             account.balance(market.quote.index).total_wei -= builder_wei
@@ -313,18 +343,15 @@ class Execution:
             builder_wei *= not is_free
             position = account.position(book)
             before = position.lots
-            profit = account.settle(position, order.is_buy, px_e8, lots, fee_wei + builder_wei)
+            profit = account.purse(market.dex).settle(position, order.is_buy, px_e8, lots, fee_wei + builder_wei)
             start, kind = market.sz_text(before), _direction(before, position.lots, order.is_buy)
             if is_liquidated and note is not None:
                 kind = f"Liquidated {'Cross' if note[1] else 'Isolated'} {'Long' if before > 0 else 'Short'}"
             fee, closed = text(fee_wei + builder_wei, 8), text(half_even(profit, 100), 6)
         account.pay_fee(fee_token.name, fee_wei + builder_wei)
         if order.builder is not None and builder_wei:
-            if market.is_spot:
-                order.builder[0].balance(market.quote.index).total_wei += builder_wei
-            else:
-                order.builder[0].cash_e8 += builder_wei
-        self.fees_wei[fee_token.name] += fee_wei
+            order.builder[0].move("spot" if market.is_spot else market.dex, market.quote.index, builder_wei)
+        self.fees_wei[fee_token.name] += fee_wei - self._pay_deployer(market, fee_wei)
         if account.is_house:
             return
         row: dict[str, Any] = {
@@ -345,11 +372,53 @@ class Execution:
         if order.cloid is not None:
             row["cloid"] = order.cloid
         row["feeToken"] = fee_token.name
-        row["twapId"] = None
+        row["twapId"] = order.twap
         if builder_wei:
             row["builderFee"] = text(builder_wei, 8)
         if note is not None:
             row["liquidation"] = note[2]
+        account.fills.append(row)
+        self.block.add_fill(account, row)
+        if order.twap is not None:
+            account.twap_fills.append({"fill": row, "twapId": order.twap})
+            self.block.add_twap_fill(account, account.twap_fills[-1])
+
+    def _pay_deployer(self, market: Market, fee_wei: int) -> int:
+        """A builder dex's deployer has a share of each fee."""
+        if not market.dex or fee_wei <= 0:
+            return 0
+        deployer, (part, of) = self.deployers[market.dex]
+        share_wei = fee_wei * part // of
+        deployer.purse(market.dex).cash_e8 += share_wei
+        return share_wei
+
+    def book_settlement(self, account: Account, book: Book, lots: int, px_e8: int, paid_e8: int) -> None:
+        """Tokens of an outcome become USDC; told as a fill."""
+        market = book.market
+        balance, start = account.balance(market.base.index), market.sz_text(lots)
+        entry_e8 = balance.entry_ntl_e8
+        balance.total_wei = balance.entry_ntl_e8 = 0
+        account.balance(market.quote.index).total_wei += paid_e8
+        self.block.touched.add(account.address)
+        if account.is_house:
+            return
+        row = {
+            "coin": market.coin,
+            "px": market.px_text(px_e8),
+            "sz": start,
+            "side": "A",
+            "time": self.block.time_ms,
+            "startPosition": start,
+            "dir": "Settlement",
+            "closedPnl": text(paid_e8 - entry_e8, 8),
+            "hash": NO_HASH,
+            "oid": 0,
+            "crossed": False,
+            "fee": "0.0",
+            "tid": 0,
+            "feeToken": market.quote.name,
+            "twapId": None,
+        }
         account.fills.append(row)
         self.block.add_fill(account, row)
 
@@ -360,7 +429,7 @@ class Execution:
         wei = order.market.base_wei(lots)
         start = text(base.total_wei, token.wei_decimals)
         if order.is_buy:
-            fee = wei * rate_e8 // E8
+            fee = 0 if order.market.is_outcome else wei * rate_e8 // E8
             base.total_wei += wei - fee
             base.entry_ntl_e8 += ntl_e8
             quote.total_wei -= ntl_e8

@@ -21,6 +21,10 @@ from hlfast.sim.verify import USER_ACTIONS, action_hash, agent_digest, recover, 
 
 RIGHT = "the signature is right: it recovers an account or agent that this exchange knows"
 NO_KEY = "r, s, v belong to no key: v must be 27 or 28, r and s hex numbers below the curve's order"
+OUTER = (
+    "the leader's signature does not recover outerSigner: it is over the hash of {signatureChainId, signatures, payload} "
+    "(addresses in lower case, r and s without leading zeros), for Testnet"
+)
 UNKNOWN = (
     "no likely mistake leads to an account that this exchange knows. If {signer} is your own address, the bytes are right "
     "and it has no account here: fund it (accounts=, POST /sim/faucet) or approve the agent. If it is not, the hash is "
@@ -32,6 +36,16 @@ def explain(body: Any, knows: Callable[[str], bool]) -> dict[str, Any]:
     """What was recovered from which bytes, and the likely cause. Raises `Malformed` for what is no request."""
     signed = verify(body)
     told: dict[str, Any] = {"signer": signed.signer, "known": signed.signer is not None and knows(signed.signer)}
+    if signed.multi_sig is not None:
+        claim = signed.multi_sig
+        return {
+            **told,
+            "canonical": signed.action,
+            "multiSigUser": claim.user,
+            "outerSigner": claim.outer_signer,
+            "members": list(claim.members),
+            "cause": RIGHT if told["known"] and signed.signer == claim.outer_signer else OUTER,
+        }
     if signed.is_user_signed:
         told |= {"canonical": signed.action, "digest": "0x" + user_digest(signed.kind, signed.action).hex()}
     else:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hlfast.sim import rows
 from hlfast.sim.account import Account
 from hlfast.sim.block import Block
-from hlfast.sim.info import BadQuery, book_rounding
+from hlfast.sim.info import book_rounding
 from hlfast.sim.links import Link
 from hlfast.sim.readers import reader
 from hlfast.venues.hyperliquid.endpoints import SUBSCRIPTIONS
@@ -36,6 +36,7 @@ class Feed:
         self.channel: str = subscription["type"]
         self.user: str | None = subscription.get("user")
         self.coin: str = subscription.get("coin", "")
+        self.dex: str = subscription.get("dex") or ""
         self.listeners: dict[Link, None] = {}
         self.interval_ms = CONTEXT_INTERVAL_MS
         self._last_ms = self.exchange.time_ms
@@ -102,9 +103,22 @@ class TradesFeed(Feed):
         return block.trades.get(self.coin)
 
 
+class CandleFeed(Feed):
+    """The candle that is forming: at first, and on each block with a trade. A trade in a new one ends the one before."""
+
+    def first(self) -> Any:
+        book, interval = self.exchange.execution.by_coin[self.coin], self.subscription["interval"]
+        candles = book.candles.of(interval)
+        return rows.candle(book, interval, candles[-1]) if candles else None
+
+    def on_block(self, block: Block) -> Any:
+        return self.first() if self.coin in block.trades else None
+
+
 class AllMidsFeed(Feed):
     def first(self) -> Any:
-        return {"mids": self.hub.info.all_mids({})}
+        named = {"dex": self.dex} if self.dex else {}
+        return {"mids": self.hub.info.all_mids(self.subscription), **named}
 
     def on_block(self, block: Block) -> Any:
         return self.first() if self.is_due(block) else None
@@ -145,7 +159,12 @@ class UserEventsFeed(Feed):
         user = self.user or ""
         events: list[dict[str, Any]] = [
             {name: found[user]}
-            for name, found in (("fills", block.fills), ("nonUserCancel", block.non_user_cancels))
+            for name, found in (
+                ("fills", block.fills),
+                ("nonUserCancel", block.non_user_cancels),
+                ("twapHistory", block.twap_rows),
+                ("twapSliceFills", block.twap_fills),
+            )
             if user in found
         ]
         for name, by_user in (("funding", block.fundings), ("liquidation", block.liquidations)):
@@ -196,7 +215,7 @@ class ActiveAssetDataFeed(Feed):
 
 class OpenOrdersFeed(Feed):
     def first(self) -> Any:
-        return {"dex": "", "user": self.user, "orders": self.hub.info.frontend_open_orders(self.subscription)}
+        return {"dex": self.dex, "user": self.user, "orders": self.hub.info.frontend_open_orders(self.subscription)}
 
     def on_block(self, block: Block) -> Any:
         return self.first() if self.user in block.touched else None
@@ -207,7 +226,7 @@ class ClearinghouseStateFeed(Feed):
 
     def first(self) -> Any:
         state = self.hub.info.clearinghouse_state(self.subscription)
-        return {"dex": "", "user": self.user, "clearinghouseState": state}
+        return {"dex": self.dex, "user": self.user, "clearinghouseState": state}
 
     def on_block(self, block: Block) -> Any:
         due = self.is_due(block)
@@ -231,7 +250,7 @@ class PeriodicFeed(Feed):
 
 class AssetContextsFeed(PeriodicFeed):
     def first(self) -> Any:
-        return {"dex": "", "ctxs": self.hub.info.meta_and_contexts({})[1]}
+        return {"dex": self.dex, "ctxs": self.hub.info.meta_and_contexts(self.subscription)[1]}
 
 
 class SpotContextsFeed(PeriodicFeed):
@@ -241,13 +260,13 @@ class SpotContextsFeed(PeriodicFeed):
 
 class AllDexsContextsFeed(PeriodicFeed):
     def first(self) -> Any:
-        return {"ctxs": [["", self.hub.info.meta_and_contexts({})[1]]]}
+        dexs = self.exchange.universe.metas
+        return {"ctxs": [[dex, self.hub.info.meta_and_contexts({"dex": dex})[1]] for dex in dexs]}
 
 
 class AllDexsStateFeed(Feed):
     def first(self) -> Any:
-        state = self.hub.info.clearinghouse_state(self.subscription)
-        return {"user": self.user, "clearinghouseStates": [["", state]]}
+        return {"user": self.user, "clearinghouseStates": self.hub.info.states_by_dex(self.subscription)}
 
     def on_block(self, block: Block) -> Any:
         due = self.is_due(block)
@@ -301,6 +320,44 @@ class HistoricalOrdersFeed(Feed):
         return {"user": self.user, "orderHistory": history}
 
 
+class TwapHistoryFeed(Feed):
+    def first(self) -> Any:
+        account = self.exchange.accounts.get(self.user or "")
+        return {"isSnapshot": True, "user": self.user, "history": list(account.twap_history) if account else []}
+
+    def on_block(self, block: Block) -> Any:
+        rows_ = block.twap_rows.get(self.user or "")
+        return None if rows_ is None else {"user": self.user, "history": rows_}
+
+
+class TwapFillsFeed(Feed):
+    def first(self) -> Any:
+        account = self.exchange.accounts.get(self.user or "")
+        return {"isSnapshot": True, "user": self.user, "twapSliceFills": account.twap_fills[-2000:] if account else []}
+
+    def on_block(self, block: Block) -> Any:
+        fills = block.twap_fills.get(self.user or "")
+        return None if fills is None else {"user": self.user, "twapSliceFills": fills}
+
+
+class TwapStatesFeed(Feed):
+    """What runs in a dex: the whole list whenever something of the user changed."""
+
+    def first(self) -> Any:
+        states = [[twap.number, twap.state] for twap in self.exchange.twaps.of(self.user or "", self.dex)]
+        return {"dex": self.dex, "user": self.user, "states": states}
+
+    def on_block(self, block: Block) -> Any:
+        return self.first() if self.user in block.touched else None
+
+
+class OutcomeUpdatesFeed(Feed):
+    """What was settled in a block."""
+
+    def on_block(self, block: Block) -> Any:
+        return {"updates": block.outcome_updates} if block.outcome_updates else None
+
+
 class Several(list[Any]):
     """Data of more than one frame."""
 
@@ -319,13 +376,15 @@ def _fills_form(read: dict[str, Any]) -> dict[str, Any]:
 
 
 def _dex_form(read: dict[str, Any]) -> dict[str, Any]:
-    return {**read, "dex": ""}
+    return {**read, "dex": read.get("dex") or ""}
 
 
 FEEDS: dict[str, type[Feed]] = {
     "l2Book": L2BookFeed,
     "bbo": BboFeed,
     "trades": TradesFeed,
+    "candle": CandleFeed,
+    "outcomeMetaUpdates": OutcomeUpdatesFeed,
     "allMids": AllMidsFeed,
     "activeAssetCtx": AssetContextFeed,
     "assetCtxs": AssetContextsFeed,
@@ -337,6 +396,9 @@ FEEDS: dict[str, type[Feed]] = {
     "userFundings": UserFundingsFeed,
     "userNonFundingLedgerUpdates": LedgerFeed,
     "userHistoricalOrders": HistoricalOrdersFeed,
+    "userTwapHistory": TwapHistoryFeed,
+    "userTwapSliceFills": TwapFillsFeed,
+    "twapStates": TwapStatesFeed,
     "openOrders": OpenOrdersFeed,
     "clearinghouseState": ClearinghouseStateFeed,
     "allDexsClearinghouseState": AllDexsStateFeed,
@@ -346,6 +408,7 @@ FEEDS: dict[str, type[Feed]] = {
 _FORMS: dict[str, Normalise] = {
     "l2Book": _book_form,
     "userFills": _fills_form,
+    "twapStates": _dex_form,
     "openOrders": _dex_form,
     "clearinghouseState": _dex_form,
 }
@@ -355,7 +418,5 @@ _READERS = {name: reader(SUBSCRIPTIONS[name].body) for name in FEEDS}
 def normalised(name: str, wanted: dict[str, Any]) -> dict[str, Any]:
     """A subscription as its acknowledgement shows it. Raises `Malformed` or `BadQuery`."""
     read = _READERS[name](wanted)
-    if read.get("dex"):
-        raise BadQuery(f"no dex {read['dex']!r}: only the main one exists here")
     form = _FORMS.get(name)
     return {"type": name, **(read if form is None else form(read))}

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from hlfast.sim.account import Account, PerpPosition
+from hlfast.sim.account import Account
 from hlfast.sim.execution import Execution
 from hlfast.sim.funding_rate import E10, hourly_e10, premium_e10
 from hlfast.sim.matching import Book
 from hlfast.sim.numbers import half_even, text
+from hlfast.sim.purse import PerpPosition
 
 HOUR_MS = 3_600_000
 SAMPLE_MS = 5_000
@@ -86,11 +87,9 @@ class Funding:
         book = position.book
         ntl_e8 = book.market.ntl_e8(book.oracle_e8, position.lots)
         paid_e8 = half_even(ntl_e8 * rate, E10 * 100) * 100  # whole 1e-6 USDC
-        if position.is_cross:
-            account.cash_e8 -= paid_e8
-        else:
-            position.raw_e8 -= paid_e8
-        self._execution.rounding_e8 += paid_e8
+        account.purse_of(position).pay(position, paid_e8)
+        kept, name = self._execution.rounding_e8, book.market.quote.name
+        kept[name] = kept.get(name, 0) + paid_e8
         position.funding_e8 += paid_e8
         position.funding_open_e8 += paid_e8
         position.funding_change_e8 += paid_e8

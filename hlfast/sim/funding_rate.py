@@ -28,6 +28,8 @@ def premium_e10(book: Book) -> int | None:
     if bid is None or ask is None:
         return None
     oracle = book.oracle_e8
+    if book.market.dex:  # a builder dex's: the middle of the impact prices, without a dead zone between them
+        return half_even((bid + ask - 2 * oracle) * E10, 2 * oracle)
     return half_even((max(bid - oracle, 0) - max(oracle - ask, 0)) * E10, oracle)
 
 

@@ -46,7 +46,11 @@ class House:
 
     def _account(self, address: str) -> Account:
         found = self._exchange.accounts.get(address)
-        return self._exchange.open_account(address, HOUSE_USDC, HOUSE_USDC, is_house=True) if found is None else found
+        return (
+            self._exchange.open_account(address, HOUSE_USDC, HOUSE_USDC, HOUSE_USDC, is_house=True)
+            if found is None
+            else found
+        )
 
     @property
     def coins(self) -> dict[str, Book]:

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from hlfast.sim import rows, vaults
-from hlfast.sim.account import Account
+from hlfast.sim import outcomes, rows, staking, vaults
+from hlfast.sim.account import STANDARD, Account
 from hlfast.sim.fees import DAY_MS, REBATES, TIERS
 from hlfast.sim.markets import MAX_MARKET_NTL_E8, Market
-from hlfast.sim.matching import Book
+from hlfast.sim.matching import Book, Order
 from hlfast.sim.numbers import text
 from hlfast.sim.readers import reader
 from hlfast.sim.shapes import Malformed
@@ -48,9 +48,16 @@ class Info:
             raise Malformed(f"unknown info type {kind!r}")
         wrapped = QUERIES[kind].wrapped
         query = _SHAPES[kind](body.get(wrapped) if wrapped else body)
-        if query.get("dex"):
-            raise BadQuery(f"no dex {query['dex']!r}: only the main one exists here")
+        if query.get("dex") and kind != "perpDexLimits":  # which answers null for one that is not here
+            self.known_dex(query)
         return function(self, query)
+
+    def known_dex(self, query: dict[str, Any]) -> str:
+        """The dex that a query names; "" is the main one. Raises `BadQuery` for one that is not here."""
+        dex: str = query.get("dex") or ""
+        if dex and dex not in self.exchange.universe.dexs:
+            raise BadQuery(f"no dex {dex!r}: there are {', '.join(self.exchange.universe.dexs) or 'none'}")
+        return dex
 
     def _account(self, query: dict[str, Any]) -> Account | None:
         return self.exchange.accounts.get(query["user"])
@@ -61,24 +68,24 @@ class Info:
     # -- markets ---------------------------------------------------------------------------------------------------
 
     def meta(self, query: dict[str, Any]) -> Any:
-        return self.exchange.universe.meta
+        return self.exchange.universe.metas[query.get("dex") or ""]
 
     def all_perp_metas(self, query: dict[str, Any]) -> Any:
-        return [self.exchange.universe.meta]
+        return list(self.exchange.universe.metas.values())
 
     def spot_meta(self, query: dict[str, Any]) -> Any:
         return self.exchange.universe.spot_meta
 
     def meta_and_contexts(self, query: dict[str, Any]) -> Any:
-        universe = self.exchange.universe
-        return [universe.meta, [rows.perp_context(book) for book in self._books(universe.perps)]]
+        universe, dex = self.exchange.universe, query.get("dex") or ""
+        return [universe.metas[dex], [rows.perp_context(book) for book in self._books(universe.perps_of(dex))]]
 
     def spot_meta_and_contexts(self, query: dict[str, Any]) -> Any:
         universe = self.exchange.universe
         return [universe.spot_meta, [rows.spot_context(book) for book in self._books(universe.spots)]]
 
     def perp_dexs(self, query: dict[str, Any]) -> Any:
-        return [None]
+        return [None, *(dex.row for dex in self.exchange.universe.dexs.values())]
 
     def margin_table(self, query: dict[str, Any]) -> Any:
         return self.exchange.universe.margin_table(query["id"])
@@ -87,8 +94,10 @@ class Info:
         return [[leverage, text(ntl_e8, 8)] for leverage, ntl_e8 in MAX_MARKET_NTL_E8]
 
     def all_mids(self, query: dict[str, Any]) -> Any:
-        mids = {}
+        mids, dex = {}, query.get("dex") or ""
         for book in self.exchange.execution.books.values():
+            if book.market.dex != dex:
+                continue
             mid = book.mid_e8
             mids[book.market.coin] = book.market.px_text(book.last_px_e8 if mid is None else mid)
         return mids
@@ -97,6 +106,15 @@ class Info:
         figures, mantissa = book_rounding(query)
         book = self.exchange.execution.by_coin.get(query["coin"])
         return None if book is None else rows.l2_book(book, self.exchange.time_ms, 20, figures, mantissa)
+
+    def candle_snapshot(self, query: dict[str, Any]) -> Any:
+        """Those that a range of time touches; the newest that are kept."""
+        book, interval = self.exchange.execution.by_coin.get(query["coin"]), query["interval"]
+        if book is None:
+            raise BadQuery(f"no coin {query['coin']!r}")
+        start, end = query["startTime"], query.get("endTime") or 1 << 63
+        found = (each for each in book.candles.of(interval) if each.end_ms >= start and each.start_ms <= end)
+        return [rows.candle(book, interval, each) for each in found]
 
     def recent_trades(self, query: dict[str, Any]) -> Any:
         book = self.exchange.execution.by_coin.get(query["coin"])
@@ -117,29 +135,41 @@ class Info:
             if not book.market.is_delisted
         ]
 
+    def perps_at_cap(self, query: dict[str, Any]) -> Any:
+        books = self._books(self.exchange.universe.perps_of(query.get("dex") or ""))
+        return [book.market.coin for book in books if book.is_at_cap]
+
     def exchange_status(self, query: dict[str, Any]) -> Any:
         is_post_only = self.exchange.time_ms < self.exchange.post_only_until_ms
         return {"time": self.exchange.time_ms, "specialStatuses": "Post-only orders only" if is_post_only else None}
 
     def nothing(self, query: dict[str, Any]) -> Any:
-        """What does not happen here (TWAPs, staking, caps, outcomes): an empty list, truthfully."""
+        """What does not happen here (annotations, templates): an empty list, truthfully."""
         return []
 
     # -- accounts --------------------------------------------------------------------------------------------------
 
     def clearinghouse_state(self, query: dict[str, Any]) -> Any:
-        return rows.clearinghouse_state(self._account(query), self.exchange.time_ms)
+        return rows.clearinghouse_state(self._account(query), self.exchange.time_ms, query.get("dex") or "")
+
+    def states_by_dex(self, query: dict[str, Any]) -> list[Any]:
+        """[dex, state] of each dex, the main one first."""
+        account, now_ms = self._account(query), self.exchange.time_ms
+        return [[dex, rows.clearinghouse_state(account, now_ms, dex)] for dex in self.exchange.universe.metas]
 
     def spot_clearinghouse_state(self, query: dict[str, Any]) -> Any:
         return rows.spot_state(self._account(query))
 
     def open_orders(self, query: dict[str, Any]) -> Any:
-        account = self._account(query)
-        return [rows.open_order_row(order) for order in account.open.values()] if account else []
+        return [rows.open_order_row(order) for order in self._open_orders(query)]
+
+    def _open_orders(self, query: dict[str, Any]) -> list[Order]:
+        """Of one dex; spot orders are with the main one."""
+        account, dex = self._account(query), query.get("dex") or ""
+        return [order for order in account.open.values() if order.market.dex == dex] if account else []
 
     def frontend_open_orders(self, query: dict[str, Any]) -> Any:
-        account = self._account(query)
-        return [rows.frontend_row(order, order.lots) for order in account.open.values()] if account else []
+        return [rows.frontend_row(order, order.lots) for order in self._open_orders(query)]
 
     def order_status(self, query: dict[str, Any]) -> Any:
         account, which = self._account(query), query["oid"]
@@ -259,7 +289,10 @@ class Info:
         ] or None
 
     def abstraction(self, query: dict[str, Any]) -> Any:
-        return "disabled"
+        account = self._account(query)
+        if account is None or account.mode != STANDARD:
+            return STANDARD if account is None else account.mode
+        return "dexAbstraction" if account.draws_for_dexs else STANDARD
 
     def max_builder_fee(self, query: dict[str, Any]) -> Any:
         account = self._account(query)
@@ -274,19 +307,50 @@ class Info:
         return rows_ and [
             {
                 **{name: value for name, value in row.items() if name != "clearinghouseState"},
-                "dexToClearinghouseState": [["", row["clearinghouseState"]]],
+                "dexToClearinghouseState": self.states_by_dex({"user": row["subAccountUser"]}),
+                "abstraction": self.abstraction({"user": row["subAccountUser"]}),
             }
             for row in rows_
         ]
 
     def multi_sig_signers(self, query: dict[str, Any]) -> Any:
-        return None
+        account = self._account(query)
+        return account.signers.row if account and account.signers else None
+
+    def twap_history(self, query: dict[str, Any]) -> Any:
+        account = self._account(query)
+        return account.twap_history[: -MAX_ROWS - 1 : -1] if account else []
+
+    def twap_fills(self, query: dict[str, Any]) -> Any:
+        account = self._account(query)
+        return account.twap_fills[: -MAX_ROWS - 1 : -1] if account else []
+
+    def twap_fills_by_time(self, query: dict[str, Any]) -> Any:
+        account = self._account(query)
+        start, end = query["startTime"], query.get("endTime") or 1 << 63
+        rows_ = account.twap_fills if account else []
+        return [row for row in rows_ if start <= row["fill"]["time"] <= end][:MAX_ROWS]
 
     def dex_abstraction(self, query: dict[str, Any]) -> Any:
-        return False
+        account = self._account(query)
+        return None if account is None else account.draws_for_dexs
 
     def delegator_summary(self, query: dict[str, Any]) -> Any:
-        return {"delegated": "0.0", "undelegated": "0.0", "totalPendingWithdrawal": "0.0", "nPendingWithdrawals": 0}
+        return staking.summary(self.exchange, query["user"])
+
+    def delegations(self, query: dict[str, Any]) -> Any:
+        return staking.delegations(self.exchange, query["user"])
+
+    def delegator_history(self, query: dict[str, Any]) -> Any:
+        stake = self.exchange.staking.stakes.get(query["user"])
+        return stake.history[: -MAX_ROWS - 1 : -1] if stake else []
+
+    def delegator_rewards(self, query: dict[str, Any]) -> Any:
+        stake = self.exchange.staking.stakes.get(query["user"])
+        return stake.rewards[: -MAX_ROWS - 1 : -1] if stake else []
+
+    def validator_summaries(self, query: dict[str, Any]) -> Any:
+        return staking.validators(self.exchange)
 
     def user_vault_equities(self, query: dict[str, Any]) -> Any:
         return [
@@ -360,14 +424,19 @@ class Info:
         }
 
     def perp_dex_limits(self, query: dict[str, Any]) -> Any:
-        return None
+        dex = self.exchange.universe.dexs.get(query["dex"])
+        return None if dex is None else dex.limits
 
     def perp_dex_status(self, query: dict[str, Any]) -> Any:
-        accounts = self.exchange.accounts.values()
-        return {"totalNetDeposit": text(sum(a.raw_usd_e8 for a in accounts if not a.is_house), 8)}
+        dex = query.get("dex") or ""
+        accounts = [a for a in self.exchange.accounts.values() if not a.is_house and dex in a.purses]
+        return {"totalNetDeposit": text(sum(a.purses[dex].raw_usd_e8 for a in accounts), 8)}
 
     def outcome_meta(self, query: dict[str, Any]) -> Any:
-        return {"outcomes": [], "questions": []}
+        return outcomes.meta(self.exchange)
+
+    def settled_outcome(self, query: dict[str, Any]) -> Any:
+        return outcomes.settled(self.exchange, query["outcome"])
 
 
 def book_rounding(query: dict[str, Any]) -> tuple[int | None, int]:
@@ -411,11 +480,12 @@ ANSWERS: dict[str, Callable[[Info, dict[str, Any]], Any]] = {
     "allMids": Info.all_mids,
     "l2Book": Info.l2_book,
     "recentTrades": Info.recent_trades,
+    "candleSnapshot": Info.candle_snapshot,
     "fundingHistory": Info.funding_history,
     "predictedFundings": Info.predicted_fundings,
     "activeAssetData": Info.active_asset_data,
     "exchangeStatus": Info.exchange_status,
-    "perpsAtOpenInterestCap": Info.nothing,
+    "perpsAtOpenInterestCap": Info.perps_at_cap,
     "clearinghouseState": Info.clearinghouse_state,
     "spotClearinghouseState": Info.spot_clearinghouse_state,
     "openOrders": Info.open_orders,
@@ -426,10 +496,10 @@ ANSWERS: dict[str, Callable[[Info, dict[str, Any]], Any]] = {
     "userFillsByTime": Info.user_fills_by_time,
     "userNonFundingLedgerUpdates": Info.ledger_updates,
     "userFunding": Info.user_funding,
-    "userTwapSliceFills": Info.nothing,
-    "twapHistory": Info.nothing,
+    "userTwapSliceFills": Info.twap_fills,
+    "twapHistory": Info.twap_history,
     "userVaultEquities": Info.user_vault_equities,
-    "delegations": Info.nothing,
+    "delegations": Info.delegations,
     "userRole": Info.user_role,
     "userRateLimit": Info.user_rate_limit,
     "userFees": Info.user_fees,
@@ -441,10 +511,11 @@ ANSWERS: dict[str, Callable[[Info, dict[str, Any]], Any]] = {
     "subAccounts2": Info.sub_accounts_2,
     "userToMultiSigSigners": Info.multi_sig_signers,
     "userDexAbstraction": Info.dex_abstraction,
-    "userTwapSliceFillsByTime": Info.nothing,
+    "userTwapSliceFillsByTime": Info.twap_fills_by_time,
     "delegatorSummary": Info.delegator_summary,
-    "delegatorHistory": Info.nothing,
-    "delegatorRewards": Info.nothing,
+    "delegatorHistory": Info.delegator_history,
+    "delegatorRewards": Info.delegator_rewards,
+    "validatorSummaries": Info.validator_summaries,
     "leadingVaults": Info.leading_vaults,
     "vaultDetails": Info.vault_details,
     "vaultSummaries": Info.nothing,
@@ -454,6 +525,7 @@ ANSWERS: dict[str, Callable[[Info, dict[str, Any]], Any]] = {
     "perpDexLimits": Info.perp_dex_limits,
     "perpDexStatus": Info.perp_dex_status,
     "outcomeMeta": Info.outcome_meta,
+    "settledOutcome": Info.settled_outcome,
     "outcomeTemplates": Info.nothing,
     "perpCategories": Info.nothing,
     "perpConciseAnnotations": Info.nothing,

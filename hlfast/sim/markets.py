@@ -18,6 +18,11 @@ from hlfast.sim.numbers import E8, POW10, short, text
 
 SPOT_ASSETS = 10_000
 """Asset ids from here on are spot pairs."""
+BUILDER_ASSETS = 100_000
+"""Asset ids from here on are perps of builder dexs: 10,000 a dex, by its place among all dexs."""
+DEX_STEP = 10_000
+OUTCOME_ASSETS = 100_000_000
+"""Asset ids from here on are sides of outcomes, which trade like spot pairs."""
 USD = 0
 """The index of USDC, in which perps are margined."""
 
@@ -47,7 +52,7 @@ TOKENS = (USDC, PURR, HYPE)
 
 
 class Market:
-    """One instrument and its grid.
+    """One instrument and its grid. A perp's `quote` is what it is settled in; `fee_percent` is of the usual rates.
 
     `start_px_e8` is the price that the background traders start from, and the reference while there is no book.
     `tiers` are (lower bound of a position's value in 1e-8 USDC, max leverage). `margin_mode` is the venue's: "" allows
@@ -68,12 +73,18 @@ class Market:
         base: Token = USDC,
         quote: Token = USDC,
         is_delisted: bool = False,
+        dex: str = "",
+        fee_percent: int = 100,
+        px_decimals: int | None = None,
     ) -> None:
         self.coin = coin
         self.asset = asset
         self.sz_decimals = sz_decimals
-        self.is_spot = asset >= SPOT_ASSETS
-        self.px_decimals = (8 if self.is_spot else 6) - sz_decimals
+        self.is_spot = SPOT_ASSETS <= asset < BUILDER_ASSETS or asset >= OUTCOME_ASSETS
+        self.is_outcome = asset >= OUTCOME_ASSETS
+        self.dex = dex
+        self.fee_percent = fee_percent
+        self.px_decimals = (8 if self.is_spot else 6) - sz_decimals if px_decimals is None else px_decimals
         self.max_leverage = max_leverage
         self.tiers = tiers or ((0, max_leverage),)
         self.margin_mode = margin_mode

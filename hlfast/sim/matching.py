@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from hlfast.sim.candles import Candles
 from hlfast.sim.markets import Market
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Order:
         "tif",
         "time_ms",
         "trigger",
+        "twap",
         "waits",
     )
 
@@ -99,6 +101,8 @@ class Order:
         self.waits = ""
         self.family: Family | None = None
         self.is_position_bound = False
+        self.twap: int | None = None
+        """The TWAP of which it is a slice."""
 
     @property
     def side(self) -> str:
@@ -185,7 +189,13 @@ class Book:
         self.mark_e8 = self.last_px_e8 = market.start_px_e8
         self.outside_e8: int | None = None
         self.is_mark_pinned = self.is_outside_pinned = False
+        self.is_halted = market.is_delisted
+        self.open_interest_cap_e8: int | None = None
+        """The value that all long positions together may have; None for no cap."""
+        self.oracle_band_percent: int | None = None
+        """How far from the price outside a limit price may be; None for any."""
         self.trades: deque[dict[str, Any]] = deque(maxlen=100)
+        self.candles = Candles()
         self.day_ntl_e8 = self.day_lots = 0
         self.open_interest_lots = 0
         self.funding_rate_e10 = 0
@@ -195,6 +205,11 @@ class Book:
     def oracle_e8(self) -> int:
         """The price outside; the mark where nobody says one."""
         return self.mark_e8 if self.outside_e8 is None else self.outside_e8
+
+    @property
+    def is_at_cap(self) -> bool:
+        cap_e8 = self.open_interest_cap_e8
+        return cap_e8 is not None and self.market.ntl_e8(self.mark_e8, self.open_interest_lots) >= cap_e8
 
     def own(self, is_buy: bool) -> Side:
         return self.bids if is_buy else self.asks

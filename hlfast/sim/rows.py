@@ -9,11 +9,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from hlfast.sim.account import Account, PerpPosition
+from hlfast.sim.account import Account
+from hlfast.sim.candles import Candle
 from hlfast.sim.funding_rate import impact_pxs, premium_e10
 from hlfast.sim.markets import USD
 from hlfast.sim.matching import Book, Order
 from hlfast.sim.numbers import POW10, half_even, short, text
+from hlfast.sim.purse import PerpPosition
 
 TPSL_NAMES = {"sl": "Stop", "tp": "Take Profit"}
 
@@ -69,6 +71,8 @@ def frontend_row(order: Order, lots: int) -> dict[str, Any]:
 
 
 def order_type(order: Order) -> str:
+    if order.twap is not None:
+        return "Twap Slice"
     if order.trigger is None:
         return "Market" if order.tif in ("FrontendMarket", "LiquidationMarket") else "Limit"
     return f"{TPSL_NAMES[order.trigger.tpsl]} {'Market' if order.trigger.is_market else 'Limit'}"
@@ -163,16 +167,33 @@ def l2_book(book: Book, time_ms: int, depth: int = 20, figures: int | None = Non
     return row
 
 
-def clearinghouse_state(account: Account | None, time_ms: int) -> dict[str, Any]:
-    """The perp account. None (an unknown user) reads as zeros, as on the venue."""
-    positions = [] if account is None else [p for p in account.positions.values() if p.lots]
+def candle(book: Book, interval: str, found: Candle) -> dict[str, Any]:
+    market = book.market
+    return {
+        "t": found.start_ms,
+        "T": found.end_ms,
+        "s": market.coin,
+        "i": interval,
+        "o": market.px_text(found.open_e8),
+        "c": market.px_text(found.close_e8),
+        "h": market.px_text(found.high_e8),
+        "l": market.px_text(found.low_e8),
+        "v": market.sz_text(found.lots),
+        "n": found.trades,
+    }
+
+
+def clearinghouse_state(account: Account | None, time_ms: int, dex: str = "") -> dict[str, Any]:
+    """The perp account in a dex. None (an unknown user) reads as zeros, as on the venue."""
+    purse = None if account is None else account.purses.get(dex)
+    positions = [] if purse is None else [p for p in purse.positions.values() if p.lots]
     cross = [position for position in positions if position.is_cross]
-    value, cash = (0, 0) if account is None else (account.value_e8, account.cash_e8)
+    value, cash = (0, 0) if purse is None else (purse.value_e8, purse.cash_e8)
     return {
         "marginSummary": margin_summary(value, cash, positions),
         "crossMarginSummary": margin_summary(value, cash, cross),
         "crossMaintenanceMarginUsed": text(sum(p.maintenance_e8 for p in cross), 8),
-        "withdrawable": text(0 if account is None else account.withdrawable_e8, 8),
+        "withdrawable": text(0 if purse is None else purse.withdrawable_e8, 8),
         "assetPositions": [{"type": "oneWay", "position": position_row(p, value, cross)} for p in positions],
         "time": time_ms,
     }
@@ -233,7 +254,7 @@ def active_asset_data(account: Account, book: Book) -> dict[str, Any]:
     """What the account could still trade in this market, [long, short]: free margin, and the position it can close."""
     market = book.market
     position = account.positions.get(market.asset) or PerpPosition(book)  # asking makes none
-    free = max(0, account.value_e8 - account.required_e8)
+    free = max(0, account.purse(market.dex).spare_e8)
     to_trade = []
     for is_buy in (True, False):
         closes = position.lots and (position.lots > 0) != is_buy
@@ -259,13 +280,19 @@ def spot_state(account: Account | None) -> dict[str, Any]:
         if not balance.total_wei and index != USD:
             continue
         decimals = balance.token.wei_decimals
+        needed = (
+            sum(p.required_e8 for p in account.joined_purses(balance.token)) if account and account.is_joined else 0
+        )
         rows.append(
             {
                 "coin": balance.token.name,
-                "token": index,
+                **({} if balance.token.name.startswith("+") else {"token": index}),  # an outcome's has none
                 "total": text(balance.total_wei, decimals),
-                "hold": text(balance.hold_wei, decimals),
+                "hold": text(balance.hold_wei + needed, decimals),
                 "entryNtl": text(balance.entry_ntl_e8, 8),
             }
         )
-    return {"balances": rows}
+    state: dict[str, Any] = {"balances": rows}
+    if account is not None and account.mode == "portfolioMargin":
+        state["portfolioMarginEnabled"] = True
+    return state

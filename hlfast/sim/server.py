@@ -291,6 +291,8 @@ class SimExchange:
         """The account that a request acts for, if its signer is known: what `user` of a fault is compared with."""
         if signed.vault is not None or signed.signer is None:
             return signed.vault
+        if signed.multi_sig is not None:
+            return signed.multi_sig.user
         agent = self.engine.agents.get(signed.signer)
         return signed.signer if agent is None else agent.master
 

@@ -141,6 +141,18 @@ def struct(*fields: tuple[str, Kind]) -> Kind:
     return read
 
 
+def one_more(kind: Kind) -> Kind:
+    """An object with its `type` and exactly one field beside it."""
+
+    def read(value: Any) -> dict[str, Any]:
+        found: dict[str, Any] = kind(value)
+        if len(found) != 2:
+            raise Malformed(f"not one variant: {value!r}")
+        return found
+
+    return read
+
+
 def variant(**kinds: Kind) -> Kind:
     """An object with exactly one key, which names the variant."""
 

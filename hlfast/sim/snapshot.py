@@ -45,7 +45,7 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(io.BytesIO(data))
         markets = {market.asset: market for market in universe.markets}
         self._constants: dict[str, Any] = {
-            "token": universe.tokens,
+            "token": universe.all_tokens,
             "built-in": dict(enumerate(TOKENS)),
             "market": markets,
             "universe": {0: universe},

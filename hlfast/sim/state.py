@@ -36,7 +36,7 @@ from hlfast.sim.info import Info
 from hlfast.sim.snapshot import freeze, thaw
 from hlfast.sim.verify import verify
 
-FORMAT = 1
+FORMAT = 2
 SNAPSHOT_BLOCKS = 5_000
 Entry: TypeAlias = tuple[Any, ...]
 
@@ -82,6 +82,9 @@ CHANGES: dict[str, Callable[..., object]] = {
     "set_fee_terms": _fee_terms,
     "set_mark": Exchange.set_mark,
     "set_oracle": Exchange.set_oracle,
+    "set_open_interest_cap": Exchange.set_open_interest_cap,
+    "settle_outcome": Exchange.settle_outcome,
+    "set_oracle_band": Exchange.set_oracle_band,
     "rest": _rest,
     "take": _take,
     "clear": _clear,

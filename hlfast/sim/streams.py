@@ -192,6 +192,7 @@ class Hub:
             if type(kind) is not str or kind not in FEEDS:
                 raise Malformed(f"unknown subscription type {kind!r}")
             subscription = normalised(kind, wanted)
+            self.info.known_dex(subscription)
             if "coin" in subscription and subscription["coin"] not in self.exchange.execution.by_coin:
                 raise Malformed(f"unknown coin {subscription['coin']!r}")
             return subscription

@@ -8,6 +8,6 @@ from hlfast.sim.info import ANSWERS
 
 SUPPORTED: dict[str, frozenset[str]] = {
     "info requests": frozenset(ANSWERS),
-    "actions": frozenset(HANDLERS),
+    "actions": frozenset((*HANDLERS, "multiSig")),
     "subscriptions": frozenset(FEEDS),
 }

@@ -50,6 +50,8 @@ TEMPERS = (
     Temper("kPEPE", 1.0, 1, 2_000, 5_000, 0.2),
     Temper("PURR/USDC", 0.8, 1, 500, 1_000, 0.2),
     Temper("@107", 1.0, 1, 2_000, 5_000, 0.2),
+    Temper("demo:GOLD", 0.6, 1, 4_000, 10_000, 0.2),
+    Temper("demo:OIL", 0.8, 1, 2_000, 5_000, 0.2),
 )
 USUAL = Temper("", 0.9, 1, 2_000, 5_000, 0.2)
 """For markets of a universe that has none of the above."""
@@ -153,7 +155,9 @@ class Traders:
         tempers = _tempers(list(self._execution.books.values()))
         accounts = []
         for index in range(4):
-            account = exchange.open_account(f"0x{0x51A0 + index:040x}", HOUSE_USDC, HOUSE_USDC, is_house=True)
+            account = exchange.open_account(
+                f"0x{0x51A0 + index:040x}", HOUSE_USDC, HOUSE_USDC, HOUSE_USDC, is_house=True
+            )
             for _, book in tempers:
                 for token in (book.market.base, book.market.quote) if book.market.is_spot else ():
                     balance = account.balance(token.index)

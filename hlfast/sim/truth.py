@@ -3,7 +3,7 @@
     truth(exchange)                  # everybody but the background traders
     truth(exchange, "0x1479...")     # one account; an unknown one reads as zeros
 
-All amounts are exact decimal text; cash is cross and isolated together. `fills` are the full rows in the order in which
+All amounts are exact decimal text; cash is cross and isolated together (`dex_cash`: of builder dexs). `fills` are the full rows in the order in which
 they happened, `fees` are by token. History is bounded: `dropped` says how many old rows of each kind are gone.
 With a record (`SimExchange(record=True)`) each order has its `states`, [status, ms] in order, and `sent` holds the last
 frames that were written: when (block time and number), on which connection, to whom, on which channel, and the text.
@@ -19,6 +19,7 @@ from hlfast.sim.account import Account
 from hlfast.sim.exchange import Exchange
 from hlfast.sim.matching import Order
 from hlfast.sim.numbers import text
+from hlfast.sim.staking import Stake
 
 if TYPE_CHECKING:
     from hlfast.sim.streams import Written
@@ -76,7 +77,9 @@ def of_account(exchange: Exchange, account: Account, states: States | None = Non
             if p.lots
         },
         "cash": text(account.raw_usd_e8, 8),
+        "dex_cash": {name: text(purse.raw_usd_e8, 8) for name, purse in account.purses.items() if name},
         "spot": {row["coin"]: row for row in rows.spot_state(account)["balances"]},
+        "staked": exchange.staking.amount(exchange.staking.stakes.get(account.address, Stake()).total_wei),
         "fees": {name: text(wei, decimals[name]) for name, wei in account.fees_wei.items()},
         "volume": text(account.volume_e8, 8),
         "funding": text(account.funding_e8, 8),

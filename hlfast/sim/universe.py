@@ -11,15 +11,17 @@ market. Without contexts a market starts at its built-in price, or near 10^szDec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import orjson
 
 from hlfast.errors import ConfigError
+from hlfast.sim.dexs import DEXS, Dex
 from hlfast.sim.markets import PERPS, SPOT_ASSETS, SPOTS, TOKENS, USDC, Market, Token
 from hlfast.sim.numbers import E8, POW10, scaled
+from hlfast.sim.outcomes import OUTCOMES, Outcome, markets_of
 
 Source: TypeAlias = "str | Path | Mapping[str, Any] | list[Any]"
 """A file, or its parsed body: a meta, a spotMeta, or a pair of one of them and its contexts."""
@@ -36,15 +38,24 @@ class Universe:
         tokens: Iterable[Token] = TOKENS,
         perps: Iterable[Market] = PERPS,
         spots: Iterable[Market] = SPOTS,
+        dexs: Iterable[Dex] = (),
+        outcomes: Iterable[Outcome] = (),
         *,
         meta: dict[str, Any] | None = None,
         spot_meta: dict[str, Any] | None = None,
     ) -> None:
         self.tokens = {token.index: token for token in tokens}
         self.by_wire_name = {token.wire_name: token for token in self.tokens.values()}
-        self.wei_decimals = {token.name: token.wei_decimals for token in self.tokens.values()}
+        self.outcomes = tuple(outcomes)
+        self.outcome_markets = tuple(markets_of(self.outcomes))
+        self.all_tokens = {**self.tokens, **{market.base.index: market.base for market in self.outcome_markets}}
+        self.wei_decimals = {token.name: token.wei_decimals for token in self.all_tokens.values()}
         self.perps, self.spots = tuple(perps), tuple(spots)
-        self.meta = meta or _meta(self.perps)
+        self.dexs = {dex.name: dex for dex in dexs}
+        self.collaterals = {"": self.tokens.get(USDC.index, USDC), **{d.name: d.collateral for d in self.dexs.values()}}
+        self.meta = meta or _meta(self.perps, USDC)
+        self.metas = {"": self.meta, **{dex.name: _meta(dex.markets, dex.collateral) for dex in self.dexs.values()}}
+        """As `meta` answers it, by dex."""
         self.spot_meta = spot_meta or _spot_meta(self.spots, self.tokens)
         self.margin_tables: dict[int, Any] = dict(self.meta.get("marginTables", ()))
 
@@ -53,7 +64,14 @@ class Universe:
 
     @property
     def markets(self) -> tuple[Market, ...]:
-        return self.perps + self.spots
+        return self.perps + self.spots + self.builder_perps + self.outcome_markets
+
+    @property
+    def builder_perps(self) -> tuple[Market, ...]:
+        return tuple(market for dex in self.dexs.values() for market in dex.markets)
+
+    def perps_of(self, dex: str) -> tuple[Market, ...]:
+        return self.dexs[dex].markets if dex else self.perps
 
     def margin_table(self, table: int) -> dict[str, Any]:
         """A recorded table, or the single tier that an id below 50 stands for."""
@@ -164,7 +182,7 @@ def margin_table(leverage: int) -> dict[str, Any]:
     return {"description": "", "marginTiers": [{"lowerBound": "0.0", "maxLeverage": leverage}]}
 
 
-def _meta(perps: Iterable[Market]) -> dict[str, Any]:
+def _meta(perps: Sequence[Market], collateral: Token) -> dict[str, Any]:
     """As `meta` answers it. A delisted row keeps its place, because its place is its asset id."""
     leverages = sorted({market.max_leverage for market in perps})
     return {
@@ -175,11 +193,12 @@ def _meta(perps: Iterable[Market]) -> dict[str, Any]:
                 "maxLeverage": market.max_leverage,
                 "marginTableId": market.max_leverage,
                 **({"isDelisted": True} if market.is_delisted else {}),
+                **({"onlyIsolated": True, "marginMode": market.margin_mode} if market.margin_mode else {}),
             }
             for market in perps
         ],
         "marginTables": [[leverage, margin_table(leverage)] for leverage in leverages],
-        "collateralToken": USDC.index,
+        "collateralToken": collateral.index,
     }
 
 
@@ -212,4 +231,4 @@ def _spot_meta(spots: Iterable[Market], tokens: Mapping[int, Token]) -> dict[str
     }
 
 
-BUILT_IN = Universe()
+BUILT_IN = Universe(dexs=DEXS, outcomes=OUTCOMES)

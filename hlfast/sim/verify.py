@@ -34,6 +34,7 @@ from hlfast.sim.shapes import (
     integer,
     literal,
     nullable,
+    one_more,
     string,
     struct,
     true_only,
@@ -107,6 +108,14 @@ L1_ACTIONS: dict[str, Kind] = {
     "claimRewards": _action(),
     "spotUser": _action(("toggleSpotDusting", struct(("optOut", boolean)))),
     "evmUserModify": _action(("usingBigBlocks", boolean)),
+    "userOutcome": one_more(
+        _action(
+            ("splitOutcome?", struct(("outcome", uint), ("amount", dec))),
+            ("mergeOutcome?", struct(("outcome", uint), ("amount", nullable(dec)))),
+            ("mergeQuestion?", struct(("question", uint), ("amount", nullable(dec)))),
+            ("negateOutcome?", struct(("question", uint), ("outcome", uint), ("amount", dec))),
+        )
+    ),
     "borrowLend": _action(
         ("operation", literal("supply", "withdraw", "repay", "borrow")), ("token", uint), ("amount", nullable(dec))
     ),
@@ -155,10 +164,19 @@ USER_ACTIONS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         "UserSetAbstraction",
         (_CHAIN, ("user", "address"), ("abstraction", "string"), ("nonce", "uint64")),
     ),
+    "userDexAbstraction": (
+        "UserDexAbstraction",
+        (_CHAIN, ("user", "address"), ("enabled", "bool"), ("nonce", "uint64")),
+    ),
     "convertToMultiSigUser": ("ConvertToMultiSigUser", (_CHAIN, ("signers", "string"), ("nonce", "uint64"))),
 }
 """Primary type and fields, in the order in which EIP-712 hashes them."""
 
+_TYPED = {
+    **USER_ACTIONS,
+    "multiSig": ("SendMultiSig", (_CHAIN, ("multiSigActionHash", "bytes32"), ("nonce", "uint64"))),
+}
+_ABSTRACTIONS = {"i": "disabled", "u": "unifiedAccount", "p": "portfolioMargin"}
 _ZERO = bytes(32)
 _HEX = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _CHAIN_ID = re.compile(r"0x[0-9a-fA-F]{1,16}")
@@ -169,6 +187,24 @@ _ENVELOPE = struct(
     ("signature", struct(("r", string), ("s", string), ("v", uint))),
     ("vaultAddress?", address),
     ("expiresAfter?", uint),
+)
+
+
+def _trimmed(value: Any) -> str:
+    """A hex number as the exchange hashes it: without leading zeros."""
+    if not _HEX.fullmatch(string(value)):
+        raise Malformed(f"not a hex number: {value!r}")
+    return hex(int(value, 16))
+
+
+_MULTI_SIG = struct(
+    ("type", string),
+    ("signatureChainId", string),
+    ("signatures", array(struct(("r", _trimmed), ("s", _trimmed), ("v", uint)))),
+    (
+        "payload",
+        struct(("multiSigUser", address), ("outerSigner", address), ("action", lambda value: value)),
+    ),
 )
 
 
@@ -190,7 +226,7 @@ _AGENT_TYPE = keccak(b"Agent(string source,bytes32 connectionId)")
 _SOURCES = {source: keccak(source.encode()) for source in ("a", "b")}
 
 
-def action_hash(action: dict[str, Any], nonce: int, vault: str | None, expires_after: int | None) -> bytes:
+def action_hash(action: Any, nonce: int, vault: str | None, expires_after: int | None) -> bytes:
     """The L1 `connectionId` of a canonical action."""
     data = msgpack.packb(action) + nonce.to_bytes(8, "big")
     data += b"\x00" if vault is None else b"\x01" + bytes.fromhex(vault[2:])
@@ -204,9 +240,13 @@ def agent_digest(connection_id: bytes, source: str) -> bytes:
     return keccak(b"\x19\x01" + _L1_DOMAIN + keccak(_AGENT_TYPE + _SOURCES[source] + connection_id))
 
 
-def user_digest(kind: str, action: dict[str, Any]) -> bytes:
-    """What a user-signed action signs: EIP-712 over the listed fields."""
-    primary, fields = USER_ACTIONS[kind]
+def user_digest(kind: str, action: dict[str, Any], of_multi_sig: tuple[str, str] | None = None) -> bytes:
+    """What a user-signed action signs: EIP-712 over the listed fields. `of_multi_sig`: the multi-sig user and the leader for
+    whom a member signs."""
+    primary, fields = _TYPED[kind]
+    if of_multi_sig is not None:
+        fields = (fields[0], ("payloadMultiSigUser", "address"), ("outerSigner", "address"), *fields[1:])
+        action = {**action, "payloadMultiSigUser": of_multi_sig[0], "outerSigner": of_multi_sig[1]}
     described = ",".join(f"{type_name} {name}" for name, type_name in fields)
     encoded = keccak(f"HyperliquidTransaction:{primary}({described})".encode())
     for name, type_name in fields:
@@ -215,6 +255,8 @@ def user_digest(kind: str, action: dict[str, Any]) -> bytes:
             encoded += keccak(value.encode())
         elif type_name == "address":
             encoded += bytes.fromhex(value[2:]).rjust(32, b"\x00")
+        elif type_name == "bytes32":
+            encoded += value
         else:
             encoded += int(value).to_bytes(32, "big")
     domain = _domain("HyperliquidSignTransaction", int(action["signatureChainId"], 16))
@@ -234,8 +276,17 @@ def recover(digest: bytes, signature: dict[str, Any]) -> str | None:
 
 
 @dataclass(frozen=True)
+class MultiSig:
+    """For whom a leader claims to act, and who has signed the inner action: None where a signature is nobody's."""
+
+    user: str
+    outer_signer: str
+    members: tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
 class Signed:
-    """A request that has the right shape, and who signed it."""
+    """A request that has the right shape, and who signed it. Of a `multiSig`, `action` is the inner one, `signer` the leader."""
 
     action: dict[str, Any]
     nonce: int
@@ -244,6 +295,7 @@ class Signed:
     signer: str | None
     is_user_signed: bool
     _signature: dict[str, Any] = field(repr=False)
+    multi_sig: MultiSig | None = None
 
     @property
     def kind(self) -> str:
@@ -251,6 +303,8 @@ class Signed:
 
     def as_mainnet(self) -> str | None:
         """Who signed it, if it was signed for mainnet."""
+        if self.multi_sig is not None:
+            return None
         if self.is_user_signed:
             return self.signer if self.action["hyperliquidChain"] == "Mainnet" else None
         connection_id = action_hash(self.action, self.nonce, self.vault, self.expires_after)
@@ -266,6 +320,8 @@ def verify(body: Any) -> Signed:
         raise Malformed(f"not an action: {action!r}")
     nonce, signature = envelope["nonce"], envelope["signature"]
     vault, expires_after = envelope.get("vaultAddress"), envelope.get("expiresAfter")
+    if kind == "multiSig":
+        return _multi_sig(action, nonce, vault, expires_after, signature)
     if kind in L1_ACTIONS:
         canonical = L1_ACTIONS[kind](action)
         digest = agent_digest(action_hash(canonical, nonce, vault, expires_after), "b")
@@ -275,6 +331,40 @@ def verify(body: Any) -> Signed:
     else:
         raise Malformed(f"unknown action type {kind!r}")
     return Signed(canonical, nonce, vault, expires_after, recover(digest, signature), kind in USER_ACTIONS, signature)
+
+
+def _multi_sig(
+    action: dict[str, Any], nonce: int, vault: str | None, expires_after: int | None, signature: dict[str, Any]
+) -> Signed:
+    """The leader's signature is over the hash of all but the type; each member's over the inner action for this leader."""
+    outer = _MULTI_SIG(action)
+    if not _CHAIN_ID.fullmatch(outer["signatureChainId"]):
+        raise Malformed(f"signatureChainId is not a hex number: {outer['signatureChainId']!r}")
+    payload = outer["payload"]
+    inner, user, leader = payload["action"], payload["multiSigUser"], payload["outerSigner"]
+    kind = inner.get("type") if type(inner) is dict else None
+    if kind in L1_ACTIONS:
+        inner = L1_ACTIONS[kind](inner)
+        digest = agent_digest(action_hash([user, leader, inner], nonce, vault, expires_after), "b")
+    elif kind in USER_ACTIONS:
+        inner = _user_action(kind, inner)
+        signed = inner
+        if kind == "userSetAbstraction":  # the payload has the short code, and the long word is signed
+            signed = {**inner, "abstraction": _ABSTRACTIONS.get(inner["abstraction"], inner["abstraction"])}
+        digest = user_digest(kind, signed, (user, leader))
+    else:
+        raise Malformed(f"unknown action type {kind!r}")
+    hashed = {**outer, "payload": {**payload, "action": inner}}
+    del hashed["type"]
+    envelope = {
+        "signatureChainId": outer["signatureChainId"],
+        "hyperliquidChain": "Testnet",
+        "multiSigActionHash": action_hash(hashed, nonce, vault, expires_after),
+        "nonce": nonce,
+    }
+    claim = MultiSig(user, leader, tuple(recover(digest, each) for each in outer["signatures"]))
+    signer = recover(user_digest("multiSig", envelope), signature)
+    return Signed(inner, nonce, vault, expires_after, signer, kind in USER_ACTIONS, signature, claim)
 
 
 def _user_action(kind: str, action: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ LAYERS = {
     "L1 core": r"hlfast\.core(\.\w+)*",
     "L2 net": r"hlfast\.net(\.\w+)*",
     "L1 table": r"hlfast\.venues\.\w+\.endpoints(\.\w+)*",  # the venue's protocol as data: no signing, no socket
-    "L3 venue": r"hlfast\.venues\.\w+\.(market_data|user_stream|order_entry|recovery|info|actions|action_sender|streams|markets|connector|node_feed|recorder|replay)",
+    "L3 venue": r"hlfast\.venues\.\w+\.(market_data|user_stream|order_entry|recovery|info|actions|action_sender|streams|markets|dex_accounts|connector|node_feed|recorder|replay)",
     "L2 venue": r"hlfast\.venues(\.\w+)*",  # metadata, scan, wire, sign and whatever else needs no socket
     "L4 engine": r"hlfast\.engine(\.\w+)*",
     "L5 sim": r"hlfast\.sim(\.\w+)*",

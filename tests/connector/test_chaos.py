@@ -27,6 +27,12 @@ async def test_the_connector_knows_the_truth_after_every_fault():
     check(await Chaos(1, round_seconds=3.0).run(6.0))
 
 
+def test_the_connector_knows_the_truth_of_a_builder_dex_too():
+    """The same with a market of a builder dex, whose cash and positions are apart (G1-G10, L63)."""
+    with VirtualTime(6) as time:
+        check(time.run(Chaos(6, round_seconds=3.0, coins=("BTC", "demo:GOLD")).run(30.0)))
+
+
 @pytest.mark.parametrize("seed", [3, 4, *[pytest.param(n, marks=pytest.mark.long) for n in range(5, 20)]])
 def test_the_connector_knows_the_truth_after_every_fault_in_made_time(seed):
     """The same in made time. Seed 3 has found a modify that was executed after it was thought refused (G9, G16)."""

@@ -14,7 +14,7 @@ from hlfast.sim.verify import L1_ACTIONS, USER_ACTIONS
 from hlfast.venues.hyperliquid.endpoints import QUERIES
 
 from ..venue.conforming import misfits
-from .desk import ALICE, BOB, CAROL, Desk, Floor, wire
+from .desk import ALICE, BOB, CAROL, START_MS, Desk, Floor, wire
 
 ETH = 1
 PURR = "PURR:0xc1fb593aeffbeb02f85e0308e9956a90"
@@ -245,13 +245,23 @@ def test_every_answer_has_the_shape_of_the_table(desk):
         "vaultAddress": "0x" + "9" * 40,
         "tokenId": PURR.split(":")[1],
         "source": "",
-        "dex": "",
+        "dex": "demo",
+        "interval": "1h",
+        "outcome": 1,
     }
+    desk.exchange.settle_outcome(1, 1)
+    desk.exchange.grant(ALICE.address, 150, 100)
+    chain = {"signatureChainId": "0x66eee", "hyperliquidChain": "Testnet", "nonce": START_MS + 999}
+    ok(desk.act(ALICE, {"type": "cDeposit", **chain, "wei": 100}, nonce=START_MS + 999))
+    twap = {"a": ETH, "b": True, "s": "10", "r": False, "m": 5, "t": False}
+    ok(desk.act(ALICE, {"type": "twapOrder", "twap": twap, "details": {"t": {"p": "1", "a": True}, "s": "9000"}}))
     info = Info(desk.exchange)
     for kind in ANSWERS:
-        body = {"type": kind, **{name: value for name, value in given.items() if name in QUERIES[kind].body.names}}
+        fields = {name: value for name, value in given.items() if name in QUERIES[kind].body.names}
+        wrapped = QUERIES[kind].wrapped
+        body = {"type": kind, **({wrapped: fields} if wrapped else fields)}
         assert not misfits(info.answer(body), QUERIES[kind].answer), kind
-    assert len(ANSWERS) > 55
+    assert len(ANSWERS) > 58
 
 
 def test_every_handler_has_a_shape_that_the_verifier_states():

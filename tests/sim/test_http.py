@@ -306,7 +306,8 @@ async def test_roles_sub_accounts_and_the_small_queries(open_floor: Any) -> None
     assert (await client.info("userRole", user="0x" + "A" * 40))["data"] == {"user": client.address}
     (sub,) = await client.info("subAccounts", user=client.address)
     assert sub["subAccountUser"] == SUB_ACCOUNT
-    assert await client.info("perpDexs") == [None]
+    main, demo = await client.info("perpDexs")
+    assert main is None and demo["name"] == "demo"
     assert (await client.info("exchangeStatus"))["specialStatuses"] is None
     assert await client.info("userFunding", user=client.address, startTime=0) == []
     assert (await client.info("allPerpMetas"))[0] == await client.info("meta")
@@ -366,7 +367,7 @@ async def test_truth_and_info_agree(open_floor: Any) -> None:
     assert abs(float(record["fees"]["USDC"]) - fee) < 1e-9
     whole = floor.exchange.truth()
     assert whole["users"][client.address]["fills"] == record["fills"]
-    assert whole["counters"]["actions"] == 6 and len(whole["house"]) == 4
+    assert whole["counters"]["actions"] == 6 and len(whole["house"]) == 5
 
 
 async def test_truth_of_an_unknown_account_is_empty_and_accounts_are_listed_with_their_keys(floor: Floor) -> None:

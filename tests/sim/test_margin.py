@@ -215,8 +215,8 @@ def leveraged(desk: Desk, sz: str = "6000") -> None:
 
 
 def test_a_cross_account_below_maintenance_is_sold_into_the_book(desk: Desk) -> None:
-    """Given equity below maintenance but above two thirds, then its orders die as liquidatedCanceled, the position is
-    sold at the book's prices without a fee, and what is left stays with the user."""
+    """Given equity below maintenance but above two thirds, then its orders die as liquidatedCanceled, a fifth of the large
+    position is sold at the book's prices without a fee, and what is left stays with the user."""
     leveraged(desk)
     resting = desk.order(ALICE, ETH, "buy", "3000", "1")["resting"]["oid"]
     stop = desk.orders(ALICE, trigger(ETH, "sell", "3000", "1", "3100", "sl"))[0]["resting"]["oid"]
@@ -226,7 +226,7 @@ def test_a_cross_account_below_maintenance_is_sold_into_the_book(desk: Desk) -> 
     statuses = {order.oid: order.status for order in desk.account(ALICE).orders.values()}
     assert (statuses[resting], statuses[stop]) == ("liquidatedCanceled", "liquidatedCanceled")
     fill = desk.account(ALICE).fills[-1]
-    assert (fill["dir"], fill["sz"], fill["fee"]) == ("Liquidated Cross Long", "4000.0", "0.0")
+    assert (fill["dir"], fill["sz"], fill["fee"]) == ("Liquidated Cross Long", "1200.0", "0.0")
     note = {"liquidatedUser": ALICE.address, "markPx": "3398.0", "method": "market"}
     assert fill["liquidation"] == note and desk.account(DAVE).fills[-1]["liquidation"] == note
     (event,) = desk.block.liquidations[ALICE.address]
@@ -234,10 +234,39 @@ def test_a_cross_account_below_maintenance_is_sold_into_the_book(desk: Desk) -> 
     (row,) = desk.account(ALICE).ledger
     assert row["delta"]["leverageType"] == "Cross"
     assert row["delta"]["liquidatedPositions"] == [{"coin": "ETH", "szi": "6000.0"}]
-    assert desk.account(ALICE).positions[ETH].lots == 2000 * 10**4, (
-        "healthy again: the rest is kept, or waits for a bid"
-    )
+    desk.send()
+    assert desk.account(ALICE).positions[ETH].lots == 4800 * 10**4, "healthy again: the rest is kept"
     assert desk.account(ALICE).value_e8 > 0
+
+
+def test_after_a_fifth_the_whole_position_goes_for_half_a_minute(desk: Desk) -> None:
+    """Given a position over 100,000 USDC that a fifth does not save, then the next order is for all that is left; a position
+    that is in trouble again 30 s later begins with a fifth again."""
+    leveraged(desk)
+    desk.order(DAVE, ETH, "buy", "3380", "1200")
+    desk.exchange.set_mark("ETH", "3385")
+    desk.send()
+    assert [fill["sz"] for fill in desk.account(ALICE).fills[-1:]] == ["1200.0"]
+    desk.order(CAROL, ETH, "buy", "3384", "3000")
+    assert desk.account(ALICE).fills[-1]["sz"] == "3000.0", "as much of 4800 as the book takes"
+    desk.now_ms += 31_000
+    account, position = desk.account(ALICE), desk.account(ALICE).positions[ETH]
+    desk.exchange.set_mark("ETH", px := str(3385 - (account.value_e8 - position.maintenance_e8) // (1800 * 10**8) - 5))
+    desk.order(DAVE, ETH, "buy", px, "1800")
+    assert desk.account(ALICE).fills[-1]["sz"] == "360.0", "a fifth of 1800"
+
+
+def test_a_position_below_a_hundred_thousand_goes_at_once(desk: Desk) -> None:
+    desk.exchange.set_mark("ETH", 3500)
+    desk.account(ALICE).cash_e8 = 4_000 * 10**8
+    desk.exchange._supply_wei = None  # the money left elsewhere
+    leverage(desk, ALICE, ETH, 25)
+    desk.order(BOB, ETH, "sell", "3500", "28")
+    desk.order(ALICE, ETH, "buy", "3500", "28", "Ioc")
+    desk.order(DAVE, ETH, "buy", "3415", "28")
+    desk.exchange.set_mark("ETH", "3416")
+    desk.send()
+    assert desk.account(ALICE).fills[-1]["sz"] == "28.0" and desk.account(ALICE).positions[ETH].lots == 0
 
 
 def test_far_below_maintenance_the_backstop_takes_position_and_margin(desk: Desk) -> None:

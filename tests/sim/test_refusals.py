@@ -116,8 +116,8 @@ WHOLE = [
     ({"type": "updateLeverage", "asset": ETH, "isCross": True, "leverage": 0}, "Invalid leverage value"),
     ({"type": "updateLeverage", "asset": PURR, "isCross": True, "leverage": 1}, "Spot has no leverage."),
     (
-        {"type": "twapCancel", "a": 1, "t": 5},
-        "The local exchange does not simulate the action 'twapCancel' yet.",
+        {"type": "claimRewards"},
+        "The local exchange does not simulate the action 'claimRewards' yet.",
     ),
     (
         {"type": "cancel", "cancels": [{"a": ETH, "o": oid} for oid in range(201)]},

@@ -9,7 +9,7 @@ import pytest
 
 import hlfast
 from hlfast import clock
-from hlfast.errors import ConfigError, NotReady, OrderDenied
+from hlfast.errors import ConfigError, NotReady
 from hlfast.sim import SimExchange
 from hlfast.venues.hyperliquid.limits import Limits
 from hlfast.venues.hyperliquid.markets import LOOK_AGAIN_NS, Markets
@@ -176,14 +176,14 @@ async def test_every_recorded_dex_reads_with_its_place(shared):
     pytest.fail("no recording of dex xyz")
 
 
-async def test_the_connector_refuses_to_trade_what_it_cannot_audit_and_names_the_way():
+async def test_the_connector_refuses_to_trade_where_the_account_is_not_known_and_names_the_way():
     async with SimExchange(port=0, block_ms=10, traders=False) as exchange, hlfast.connect(exchange.network) as hl:
         with pytest.raises(ConfigError, match="has no dex 'xyz'"):
             await hl.load_dex("xyz")
-        assert await hl.load_outcomes() == {}
+        assert (await hl.load_outcomes())["#10"].asset == 100_000_010
         assert (await hl.lookup("BTC")).asset == 0
         hl._adopt_metadata(Metadata.from_json(META, SPOT, {"xyz": (2, XYZ)}))
-        with pytest.raises(OrderDenied, match="not audited"):
+        with pytest.raises(NotReady, match=r"state in dex 'xyz' has not been read yet; await load_dex\('xyz'\)"):
             hl.buy("xyz:NVDA", "1", "100")
         cash = hl.own_ledger.cash
         row = {
@@ -204,5 +204,5 @@ async def test_the_connector_refuses_to_trade_what_it_cannot_audit_and_names_the
         }
         hl.feed_account(orjson.dumps({"channel": "userFills", "data": {"user": hl.account, "fills": [row]}}))
         assert hl.own_ledger.cash == cash, "a builder dex has cash of its own"
-        assert hl.positions["xyz:NVDA"].signed_size == 1
+        assert "xyz:NVDA" not in hl.positions, "what the dex's first state says will contain it"
         assert await hl.recovery.audit() == []

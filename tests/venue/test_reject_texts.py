@@ -7,7 +7,7 @@ import pytest
 from hlfast.venues.hyperliquid import reject_texts
 from hlfast.venues.hyperliquid.reject_texts import STATUS, TABLE, venue_reject
 
-# Protocol, sections 2.5 and 3.10, as they stand there, with the code that a caller branches on.
+# Protocol, sections 2.5, 3.7 and 3.10, as they stand there, with the code that a caller branches on.
 TEXTS = [
     ("Price must be divisible by tick size. asset=3", "tick_size"),
     ("Order must have minimum value of $10. asset=3", "min_notional"),
@@ -28,6 +28,11 @@ TEXTS = [
     ("Order would cause position to exceed margin tier limit at current leverage asset=3", "position_limit"),
     ("Too many open orders asset=3", "too_many_orders"),
     ("Order was never placed, already canceled, or filled. asset=3", "not_live"),
+    ("TWAP was never placed, already canceled, or filled.", "not_live"),
+    ("Invalid TWAP duration: 1 min(s)", "twap"),
+    ("TWAP order value too small. Min is $1200, which is $10 per minute.", "twap"),
+    ("Reduce-only TWAP order would increase position.", "reduce_only"),
+    ("Exceeded max number of active TWAP orders.", "twap"),
     ("Insufficient delegatable balance for priority order", "priority_fee"),
     ("Attempted to modify to invalid new order", "modify_invalid"),
     ("Cannot modify canceled or filled order", "not_live"),

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from hlfast import clock
 from hlfast.errors import NotReady, OrderDenied, UnknownOutcome
 from hlfast.venues.hyperliquid.endpoints.table import Action
@@ -16,8 +18,15 @@ from hlfast.venues.hyperliquid.limits import Limits, action_weight
 from hlfast.venues.hyperliquid.multi_sig import require_allowed, sign_outer
 from hlfast.venues.hyperliquid.order_entry import OrderEntry
 from hlfast.venues.hyperliquid.reject_texts import venue_reject
+from hlfast.venues.hyperliquid.scan import ItemKind, ItemStatus, PostReply
 from hlfast.venues.hyperliquid.sign import Signer
 from hlfast.venues.hyperliquid.user_signed import complete
+
+BARE_STATUSES = {
+    ItemKind.SUCCESS: "success",
+    ItemKind.WAITING_FILL: "waitingForFill",
+    ItemKind.WAITING_TRIGGER: "waitingForTrigger",
+}
 
 
 class ActionSender:
@@ -25,7 +34,6 @@ class ActionSender:
         self._entry, self._limits = entry, limits
         self.signer = signer
         self.is_mainnet = entry.is_mainnet
-        self._call = entry._call  # type: ignore[attr-defined]
 
     async def send(self, endpoint: Action, action: dict[str, Any], nonce: int | None = None) -> dict[str, Any]:
         """Sign and send; the venue's `response`. Raises `VenueReject`, `NotReady`, `OrderDenied` or `UnknownOutcome`.
@@ -51,7 +59,7 @@ class ActionSender:
             "vaultAddress": vault,
             "expiresAfter": None,
         }
-        reply = await self._call({"type": "action", "payload": payload}, f"the action {kind!r}")
+        reply = await self._entry.call({"type": "action", "payload": payload}, f"the action {kind!r}")
         self._limits.spend(f"action {kind}", action_weight(items), _now_ms(), items)
         if reply.kind == "err":
             raise venue_reject(reply.text)
@@ -60,7 +68,7 @@ class ActionSender:
         status = reply.data.get("status") if isinstance(reply.data, dict) else None
         if isinstance(status, dict) and isinstance(status.get("error"), str):  # a TWAP's refusal comes in an `ok`
             raise venue_reject(status["error"])
-        return {"type": reply.kind, "data": reply.data}
+        return {"type": reply.kind, "data": _data(reply)}
 
     def _check_doors(self, endpoint: Action, items: int) -> None:
         if not endpoint.places:
@@ -79,6 +87,25 @@ class ActionSender:
             require_allowed(self.signer, str(action["payload"]["action"].get("type")))
             return sign_outer(self.signer, action, nonce, is_mainnet=self.is_mainnet)
         return self.signer.sign_l1_action(action, nonce, vault_address=vault, is_mainnet=self.is_mainnet)
+
+
+def _data(reply: PostReply) -> Any:
+    """The response's data as the venue spelled it: the scanner has read statuses apart."""
+    return {"statuses": [_status(item) for item in reply.statuses]} if reply.statuses else reply.data
+
+
+def _status(item: ItemStatus) -> Any:
+    named = {} if item.cloid is None else {"cloid": item.cloid}
+    match item.kind:
+        case ItemKind.RESTING:
+            return {"resting": {"oid": item.oid, **named}}
+        case ItemKind.FILLED:
+            return {"filled": {"totalSz": item.total_sz, "avgPx": item.avg_px, "oid": item.oid, **named}}
+        case ItemKind.ERROR:
+            return {"error": item.error}
+        case ItemKind.UNKNOWN:
+            return orjson.loads(item.error)
+    return BARE_STATUSES[ItemKind(item.kind)]
 
 
 def _items(action: dict[str, Any]) -> int:

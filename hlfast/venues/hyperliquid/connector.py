@@ -37,7 +37,7 @@ from hlfast.core.position import Position, PositionBook
 from hlfast.core.top_of_book import TopOfBook
 from hlfast.core.trading_rule import TradingRule
 from hlfast.core.updates import OrderUpdate, Trade, TradeUpdate
-from hlfast.errors import ConfigError, HlfastError, NotReady, OrderDenied, OrdersLeft, UnknownOutcome
+from hlfast.errors import ConfigError, HlfastError, NotReady, OrdersLeft, UnknownOutcome
 from hlfast.main_loop import gap_is_over, start_up_is_over
 from hlfast.net.backoff import Backoff
 from hlfast.net.frame_tap import FrameTap
@@ -56,14 +56,17 @@ from hlfast.types import (
 )
 from hlfast.venues.hyperliquid.action_sender import ActionSender
 from hlfast.venues.hyperliquid.actions import Actions
+from hlfast.venues.hyperliquid.dex_accounts import DexAccounts, dex_of
 from hlfast.venues.hyperliquid.info import Info
 from hlfast.venues.hyperliquid.keys import load_key
 from hlfast.venues.hyperliquid.limits import Limits
 from hlfast.venues.hyperliquid.market_data import MarketData
 from hlfast.venues.hyperliquid.markets import Markets
 from hlfast.venues.hyperliquid.metadata import Metadata, OutcomeSide
+from hlfast.venues.hyperliquid.metadata_store import MetadataStore
 from hlfast.venues.hyperliquid.nonce import nonce_manager_for
 from hlfast.venues.hyperliquid.order_entry import OrderEntry
+from hlfast.venues.hyperliquid.purses import Purse, purses_of, totals
 from hlfast.venues.hyperliquid.recovery import LOOK_AGAIN_SECONDS, Recovery
 from hlfast.venues.hyperliquid.reject_texts import venue_reject
 from hlfast.venues.hyperliquid.scan import Router
@@ -90,6 +93,8 @@ TRADING_ACTIONS = (
 """What the connector's own signer signs unless `allow=` says otherwise: nothing that moves funds."""
 
 HOUSEKEEPING_SECONDS = 0.1
+METADATA_AGAIN_NS = 5_000_000_000
+"""How often the venue is asked for its lists while a copy from disk is in use."""
 
 GATEWAY_TROUBLE = re.compile(r"upgrade refused: .*\b50[0234]\b")
 """A connection that the venue's gateway refused with a 5xx."""
@@ -126,12 +131,18 @@ class HyperliquidConnector(ConnectorBase):
         enforced = self.settings.enforce_budgets
         self.limits = Limits(enforced=not self.network.is_loopback if enforced is None else enforced)
         self.metadata: Metadata | None = None
-        self.markets = Markets(self._ask, self.limits, self.tell, self._adopt_metadata)
+        self.role_is_checked = False
+        self._metadata_due_ns = 0
+        keeps = self.settings.metadata_cache
+        store = MetadataStore(self.network) if (not self.network.is_loopback if keeps is None else keeps) else None
+        self.markets = Markets(self._ask, self.limits, self.tell, self._adopt_metadata, store)
         # What `recovery` beside this module reads and feeds; not for users.
         self.recovery = Recovery(self)
+        self.dex_accounts = DexAccounts(self)
         self.own_ledger = Ledger()
         self.position_book = PositionBook(self.bus)
         self._balances: dict[str, Any] = {}
+        self._purses: tuple[Purse, ...] = ()
         self._synchronising: asyncio.Task[None] | None = None
         self._housekeeping: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -209,25 +220,46 @@ class HyperliquidConnector(ConnectorBase):
 
     # -- life cycle -------------------------------------------------------------------------------------------------
     async def initialize(self) -> None:
-        """Load the instruments and check the account. Raises `NotReady` if the venue cannot be reached."""
-        _, role = await asyncio.gather(
-            self.markets.load(), self._query_http({"type": "userRole", "user": self.account})
-        )
-        self._check_role(role)
+        """Load the instruments and check the account. Raises `NotReady` if the venue cannot be reached, and there is no copy
+        of its lists on disk."""
+        _, role = await asyncio.gather(self.markets.load_at_start(), self._ask_role())
+        if not isinstance(role, NotReady):
+            self.check_role(role)
+        elif self.markets.from_disk_ms is None:
+            raise role  # else it is checked before the account goes live
+
+    async def _ask_role(self) -> Any:
+        try:
+            return await self._query_http({"type": "userRole", "user": self.account})
+        except NotReady as error:
+            return error
 
     def _adopt_metadata(self, metadata: Metadata) -> None:
-        known = set(self.metadata.skipped) if self.metadata is not None else set()
+        old = self.metadata
+        known = set(old.skipped) if old is not None else set()
+        for coin in self.market.coins if old is not None else ():
+            before, now = old.rules.get(coin) if old else None, metadata.rules.get(coin)
+            if before and (now is None or (now.asset, now.sz_decimals) != (before.asset, before.sz_decimals)):
+                self.market.unwatch(coin)  # its book is scaled by what was wrong
         self.metadata = metadata
-        # What orders are looked up in first: a builder dex's are not in it, so that `_tradable` is asked.
-        self.entry.rules = {coin: rule for coin, rule in metadata.rules.items() if ":" not in coin}
+        self.offer_rules()
         for skipped in metadata.skipped:
             if skipped not in known:
                 log.warning("instrument skipped: %s", skipped)
 
+    def offer_rules(self) -> None:
+        """What orders are looked up in first. Of a dex that is not taken up there are none, so that `_tradable` is asked."""
+        rules = self._meta().rules
+        started = self.dex_accounts.started
+        self.entry.rules = {coin: rule for coin, rule in rules.items() if ":" not in coin or dex_of(coin) in started}
+
     async def load_dex(self, name: str) -> list[TradingRule]:
-        """Load the perps of a builder dex (HIP-3), whose names are then known: "dex:COIN". They can be watched, and traded
-        through `actions`; `buy` and `sell` refuse them, because the audit covers the main dex."""
-        return await self.markets.load_dex(name)
+        """Load the perps of a builder dex (HIP-3), whose names are then known: "dex:COIN", and take up the account there:
+        from then on they are traded, recovered and audited as others."""
+        rules = await self.markets.load_dex(name)
+        if self.own_ledger.started:
+            await self.dex_accounts.start(name)
+        return rules
 
     async def load_outcomes(self) -> Mapping[str, OutcomeSide]:
         """Load the outcome markets (HIP-4): their sides by wire coin."""
@@ -237,8 +269,9 @@ class HyperliquidConnector(ConnectorBase):
         """As `resolve`, but reads the venue's lists once more, within the budget, for a name that is not known."""
         return await self.markets.lookup(coin)
 
-    def _check_role(self, role: Any) -> None:
+    def check_role(self, role: Any) -> None:
         """An agent has no orders or positions of its own: subscribing to it would show nothing, silently."""
+        self.role_is_checked = True
         kind = role.get("role") if isinstance(role, dict) else None
         if kind == "agent":
             master = (role.get("data") or {}).get("user", "its master")
@@ -257,6 +290,7 @@ class HyperliquidConnector(ConnectorBase):
         if self._housekeeping is not None:
             return
         self._open_journal()
+        await self._load_needed_dexs()
         if self._lock is None:
             self._lock = SignerLock.take(self.network, self.signer.address)
         loop = asyncio.get_running_loop()
@@ -277,6 +311,12 @@ class HyperliquidConnector(ConnectorBase):
         self.streams.start()
         self._housekeeping = loop.create_task(self._keep_house(), name="hlfast-housekeeping")
         await self._warm_pool(loop)
+
+    async def _load_needed_dexs(self) -> None:
+        """Those of `Settings.dexs`, and those in which an earlier run has left orders."""
+        left = {dex_of(order.coin) for order in self.orders} - {""}
+        for name in sorted({*self.settings.dexs, *left} - set(self.markets.dexs)):
+            await self.markets.load_dex(name)
 
     async def _warm_pool(self, loop: asyncio.AbstractEventLoop) -> None:
         """Until the nonces are prepared (some ms, a second at most). What ends their use is told as an event."""
@@ -428,6 +468,9 @@ class HyperliquidConnector(ConnectorBase):
             "venue_mode": str(self.venue.mode),
             "network": self.network.name,
             "account": self.account,
+            "account_mode": self.account_mode,
+            "dexs": list(self.dex_accounts.started),
+            "metadata_from_disk_ms": self.markets.from_disk_ms,
             "ready": self.ready,
             "why_not_ready": self._why_not_ready(),
             "market": str(self._market_session.state),
@@ -524,25 +567,21 @@ class HyperliquidConnector(ConnectorBase):
         return self._meta().asset_of(market)
 
     def _tradable(self, coin: str) -> TradingRule:
-        """For `buy` and `sell`: positions and cash of builder dexs are not read, so nothing there could be audited."""
+        """For `buy` and `sell`: only where the account's state is known, so that what they do can be audited."""
         try:
             rule = self._meta().resolve(coin)
         except ConfigError as error:
-            if self._housekeeping is not None and self.markets.may_look():
+            if self._housekeeping is not None and (self.markets.may_load(dex_of(str(coin))) or self.markets.may_look()):
                 self.spawn(self._look_for(coin))
                 raise ConfigError(f"{error}. The venue's list is being read again: try once more in a moment") from None
             raise
-        if ":" in rule.coin:
-            raise OrderDenied(
-                f"{rule.coin} is a builder dex's: its positions and cash are not audited, so buy() and sell() refuse it; "
-                "hl.actions.order(...) sends orders there"
-            )
+        self.dex_accounts.check(rule.coin)
         return rule
 
     async def _look_for(self, coin: str) -> None:
         with contextlib.suppress(HlfastError):
-            dex = coin.partition(":")[0] if ":" in coin else ""
-            await (self.markets.load_dex(dex) if dex else self.markets.load())
+            dex = dex_of(coin)
+            await (self.load_dex(dex) if dex else self.markets.load())
 
     def rule_for(self, coin: str) -> TradingRule | None:
         return self.metadata.rules.get(coin) if self.metadata else None
@@ -730,6 +769,51 @@ class HyperliquidConnector(ConnectorBase):
         return self._balances
 
     @property
+    def account_mode(self) -> str:
+        """The venue's abstraction of the account: "disabled" (standard), "unifiedAccount", "portfolioMargin" or others."""
+        return self.recovery.mode
+
+    @property
+    def purses(self) -> tuple[Purse, ...]:
+        """Where the account's money lies, as the venue said last: spot, the main dex and the builder dexs that are loaded
+        (or one balance a token in a joined account), each with its token, total and what is free of it."""
+        return self._purses
+
+    @property
+    def totals(self) -> Mapping[str, Purse]:
+        """`purses` summed by token: what is locked in one place is not missing here."""
+        return totals(self._purses)
+
+    async def all_purses(self) -> tuple[Purse, ...]:
+        """As `purses`, read now, and of every dex that the venue has: 2 of the minute's weight a dex."""
+        perp, spot, listed, metas = await asyncio.gather(
+            self.info.clearinghouse_state(self.account),
+            self.info.spot_clearinghouse_state(self.account),
+            self.info.perp_dexs(),
+            self.info.all_perp_metas(),
+        )
+        names = [row["name"] for row in listed if row is not None]
+        states = await asyncio.gather(*(self.info.clearinghouse_state(self.account, name) for name in names))
+        tokens = {token["index"]: token["name"] for token in (await self.info.spot_meta())["tokens"]}
+        collaterals = {"": self._collaterals()[""]}
+        for name, meta in zip(names, metas[1:], strict=False):
+            collaterals[name] = tokens.get(meta.get("collateralToken", 0), "unknown")
+        return purses_of(
+            await self.info.user_abstraction(self.account),
+            perp,
+            spot,
+            dict(zip(names, states, strict=True)),
+            collaterals,
+        )
+
+    def _collaterals(self) -> dict[str, str]:
+        found = {"": "USDC"}
+        for rule in self._meta().rules.values():
+            if rule.is_perpetual:
+                found.setdefault(dex_of(rule.coin), rule.collateral)
+        return found
+
+    @property
     def ledger(self) -> dict[str, Any]:
         figures = self.own_ledger.figures()
         figures["realized_pnl"] = sum((p.realized_pnl for p in self.positions.values()), Decimal(0))
@@ -864,7 +948,8 @@ class HyperliquidConnector(ConnectorBase):
         self.tracker.process_order_update(update, venue_reject(update.status) if refused else None)
 
     def _on_fill(self, fill: TradeUpdate, is_snapshot: bool) -> None:
-        if fill.time_ms <= self.recovery.baseline_ms and self.tracker.get_order_by_exchange_id(fill.oid) is None:
+        baseline_ms = self.dex_accounts.baseline_ms(fill.coin) or 0
+        if fill.time_ms <= baseline_ms and self.tracker.get_order_by_exchange_id(fill.oid) is None:
             return  # older than the account's first state, which contains it
         self.tracker.process_trade_update(fill)
         if not is_snapshot:
@@ -877,7 +962,11 @@ class HyperliquidConnector(ConnectorBase):
             return None  # of an order of an earlier run: the account's first state contains it
         self.limits.trade(float(fill.quote_amount))
         if ":" in fill.coin:
-            return self.position_book.book(fill)  # a builder dex has cash of its own
+            return self.dex_accounts.book(fill)
+        if fill.coin.startswith("#"):  # a side of an outcome is a token of that number
+            side = self._meta().outcomes.get(fill.coin)
+            self.own_ledger.book_fill(fill, base=f"+{fill.coin[1:]}", quote=side.quote if side else "USDC")
+            return None
         rule = self.rule_for(fill.coin)
         if rule is not None and not rule.is_perpetual:
             base, quote = self._meta().tokens_of(fill.coin)
@@ -911,12 +1000,12 @@ class HyperliquidConnector(ConnectorBase):
     def book_funding(self, row: dict[str, Any]) -> bool:
         """Book a funding payment once, and tell of it; `row`: time, coin, usdc, fundingRate."""
         key = int(row["time"]), str(row["coin"])
-        if key in self._funding_seen or key[0] <= self.recovery.baseline_ms:
+        baseline_ms = self.dex_accounts.baseline_ms(key[1])
+        if key in self._funding_seen or baseline_ms is None or key[0] <= baseline_ms:
             return False
         self._funding_seen.add(key)
         amount = Decimal(row["usdc"])
-        if ":" not in key[1]:  # a builder dex has cash of its own
-            self.own_ledger.book_funding(amount)
+        self.own_ledger.book_funding(amount, dex_of(key[1]))
         self.position_book.apply_funding(key[1], amount)
         self.bus.emit(
             ev.FundingPayment(
@@ -964,6 +1053,10 @@ class HyperliquidConnector(ConnectorBase):
         balances: dict[str, Any] = {r["coin"]: {"total": r["total"], "hold": r["hold"]} for r in spot["balances"]}
         summary = perp["marginSummary"]
         balances["perp"] = {"account_value": summary["accountValue"], "withdrawable": perp["withdrawable"]}
+        for dex, state in self.dex_accounts.states.items():
+            worth = state["marginSummary"]["accountValue"]
+            balances[f"perp {dex}"] = {"account_value": worth, "withdrawable": state["withdrawable"]}
+        self._purses = purses_of(self.recovery.mode, perp, spot, self.dex_accounts.states, self._collaterals())
         if balances == self._balances:
             return
         self._balances = balances
@@ -1035,6 +1128,9 @@ class HyperliquidConnector(ConnectorBase):
         self.streams.tick(now_ns)
         self.entry.tick(now_ns)
         self.venue.tick(mono_ns)
+        if self.markets.from_disk_ms is not None and mono_ns > self._metadata_due_ns:
+            self._metadata_due_ns = mono_ns + METADATA_AGAIN_NS
+            self.spawn(self._confirm_metadata())
         if self._lock is not None:
             self._lock.keep()
         if not self.is_connected:
@@ -1048,6 +1144,16 @@ class HyperliquidConnector(ConnectorBase):
         if mono_ns > self._audit_due_ns:
             self._audit_due_ns = mono_ns + int(self.settings.audit_interval * 1e9)
             self.spawn(self._audit())
+
+    async def _confirm_metadata(self) -> None:
+        """The lists in use are a copy from disk: ask the venue again."""
+        with contextlib.suppress(NotReady, UnknownOutcome, asyncio.TimeoutError):
+            await self.markets.load()
+            if self.markets.from_disk_ms is None:
+                self.tell(
+                    "metadata_confirmed",
+                    "the venue's lists of instruments were read: the copy from disk is no longer used",
+                )
 
     async def _audit(self) -> None:
         try:

@@ -19,6 +19,7 @@ from hlfast.venues.hyperliquid.user_signed import DEFAULT_CHAIN_ID, USER_SIGNED,
 from hlfast.venues.hyperliquid.wire import canonical
 
 Signature = dict[str, Any]
+ABSTRACTION_CODES = {"disabled": "i", "unifiedAccount": "u", "portfolioMargin": "p"}
 
 
 def sign_for_multi_sig(
@@ -62,6 +63,8 @@ def multi_sig_fields(
 ) -> dict[str, Any]:
     """The fields of the outer action, with signatures as the venue hashes them."""
     inner = complete(action, is_mainnet) if ACTIONS[str(action["type"])].primary else action
+    if inner["type"] == "userSetAbstraction":  # members sign the word, the payload carries the code
+        inner = {**inner, "abstraction": ABSTRACTION_CODES.get(inner["abstraction"], inner["abstraction"])}
     return {
         "signatureChainId": DEFAULT_CHAIN_ID,
         "signatures": [{"r": _trimmed(each["r"]), "s": _trimmed(each["s"]), "v": each["v"]} for each in signatures],

@@ -994,7 +994,7 @@ cdef class OrderEntry:
         """A query over the socket: its value. Raises `NotReady` without a connection, `UnknownOutcome` without an answer."""
         kind = payload.get("type")
         self.limits.check_query(_budget_ms())
-        reply = await self._call({"type": "info", "payload": payload}, f"the query {kind!r}")
+        reply = await self.call({"type": "info", "payload": payload}, f"the query {kind!r}")
         rows = len(reply.data) if isinstance(reply.data, list) else 0
         self.limits.spend(f"query {kind}", query_weight(kind, rows), _budget_ms())
         if reply.kind != "info":
@@ -1017,7 +1017,7 @@ cdef class OrderEntry:
         payload = {
             "action": action, "nonce": nonce, "signature": signature, "vaultAddress": self.vault, "expiresAfter": None,
         }
-        reply = await self._call({"type": "action", "payload": payload}, f"the action {kind!r}")
+        reply = await self.call({"type": "action", "payload": payload}, f"the action {kind!r}")
         self.limits.spend(f"action {kind}", 1, _budget_ms(), 1)
         if reply.kind == "err":
             raise venue_reject(reply.text)
@@ -1025,7 +1025,11 @@ cdef class OrderEntry:
             raise UnknownOutcome(f"the venue answered {reply.text!r} to {kind!r}; whether it was executed is not known")
         return {"type": reply.kind, "data": reply.data}
 
-    async def _call(self, request_body, what):
+    async def call(self, request_body, what):
+        """Post a request and wait for the venue's answer, a `PostReply`: a query, or an action that is signed already.
+
+        `what` names it in errors. Raises `NotReady` if nothing was sent, `UnknownOutcome` if no answer came.
+        """
         cdef _Request request
         self._check_open()
         future = asyncio.get_running_loop().create_future()

@@ -25,7 +25,8 @@ from hlfast.core import events as ev
 from hlfast.errors import HlfastError, VenueReject
 from hlfast.types import OrderState
 from hlfast.venues.hyperliquid.info import FILLS_PAGE
-from hlfast.venues.hyperliquid.transfers import PERP, flows
+from hlfast.venues.hyperliquid.purses import JOINED_MODES
+from hlfast.venues.hyperliquid.transfers import as_ledger, flows
 
 if TYPE_CHECKING:
     from hlfast.core.in_flight_order import InFlightOrder
@@ -50,9 +51,6 @@ ZERO = Decimal(0)
 CASH_ROUNDING = Decimal("0.000001")
 """The venue gives cash to so many USDC; a smaller difference is its rounding."""
 
-JOINED_PURSES = ("unifiedAccount", "portfolioMargin")
-"""Account modes in which perpetuals and spot share their cash."""
-
 ASKED_AT_ONCE = 10
 """Orders that are asked about in one go: some 20 of the minute's 1200 weight."""
 
@@ -76,8 +74,14 @@ class Recovery:
         self._asking = False
         self._fills_read = (0, 0)
         self._transfers_seen: set[tuple[int, str, str]] = set()
-        self.cash_kept_by_venue = False
+        self.mode = "disabled"
+        """The account's abstraction, as the venue names it."""
+        self._baseline: dict[str, Any] = {}
+
+    @property
+    def cash_kept_by_venue(self) -> bool:
         """The account's mode joins purses that the ledger keeps apart: its cash cannot be audited."""
+        return self.mode in JOINED_MODES
 
     # -- a connection -----------------------------------------------------------------------------------------------
     async def synchronise(self) -> None:
@@ -86,11 +90,15 @@ class Recovery:
         if not hl.limits.address_cap:
             budget = await hl.info.user_rate_limit(hl.account)
             hl.limits.set_address(int(budget["nRequestsUsed"]), int(budget["nRequestsCap"]))
-            self.cash_kept_by_venue = await hl.info.user_abstraction(hl.account) in JOINED_PURSES
+            await self._read_mode()
+        if not hl.role_is_checked:
+            hl.check_role(await hl.info.user_role(hl.account))
         await self.read_account()
+        for name in hl.markets.dexs:
+            await hl.dex_accounts.start(name)
         await self._read_fills(self._since())
         await self._read_funding()
-        resting = await self._read_open_orders()
+        resting = await self.read_open_orders()
         await self._apply_policy_for_foreign_orders()
         gone = []
         for order in [*hl.orders, *hl.tracker.external_orders]:
@@ -100,6 +108,9 @@ class Recovery:
                 gone.append(order)
         for order in await self._look_up(gone):
             await self.ask_about(order)
+
+    async def _read_mode(self) -> None:
+        self.mode = await self._hl.info.user_abstraction(self._hl.account)
 
     async def _look_up(self, orders: list[InFlightOrder]) -> list[InFlightOrder]:
         """Settle from one list of ended orders what it has of `orders`; returns the others, for single questions later."""
@@ -174,7 +185,7 @@ class Recovery:
         """The same record once more: what the first answers did not have yet. Nothing is held back any more."""
         hl = self._hl
         await self._read_fills(self._since())
-        resting = await self._read_open_orders()
+        resting = await self.read_open_orders()
         for order in hl.orders:
             if order.was_created and order.cloid not in resting and order.exchange_order_id not in resting:
                 await self.ask_about(order)
@@ -215,10 +226,12 @@ class Recovery:
 
         return self._hl.info.user_fills_pages(self._hl.account, since_ms, until_ms, unreachable=unreachable)
 
-    async def _read_open_orders(self) -> set[Any]:
-        """Feed the rows of what rests; returns the cloids and ids of it."""
+    async def read_open_orders(self) -> set[Any]:
+        """Feed the rows of what rests, in every dex that is taken up; returns the cloids and ids of it."""
         hl = self._hl
-        rows = await hl.info.frontend_open_orders(hl.account)
+        dexs = [None, *hl.dex_accounts.started]
+        answers = await asyncio.gather(*(hl.info.frontend_open_orders(hl.account, dex) for dex in dexs))
+        rows = [row for answer in answers for row in answer]
         states = {order.client_order_id: order.state for order in hl.orders}
         self._feed_rows([_as_row(row, "open", row["timestamp"]) for row in rows])
         self.recovered_orders += sum(
@@ -229,21 +242,34 @@ class Recovery:
     async def read_account(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Positions and balances, as the venue's perp and spot states. The first reading starts the ledger and the positions; later ones only verify."""
         hl = self._hl
-        perp, spot = await asyncio.gather(
-            hl.info.clearinghouse_state(hl.account), hl.info.spot_clearinghouse_state(hl.account)
+        perp, spot, dexs = await asyncio.gather(
+            hl.info.clearinghouse_state(hl.account),
+            hl.info.spot_clearinghouse_state(hl.account),
+            hl.dex_accounts.read(),
         )
         if not hl.own_ledger.started:
             self._start_from(perp, spot)
-        for entry in perp["assetPositions"]:
+        for state in (perp, *dexs.values()):
+            self.view_positions(state)
+        hl.set_balances(perp, spot)
+        return perp, spot
+
+    def view_positions(self, state: Any) -> None:
+        """What only the venue's state of a dex knows of its positions."""
+        for entry in state["assetPositions"]:
             position = entry["position"]
-            hl.position_book.set_account_view(
+            self._hl.position_book.set_account_view(
                 position["coin"],
                 leverage=int(position["leverage"]["value"]),
                 margin=position["marginUsed"],
                 liquidation_price=position["liquidationPx"],
             )
-        hl.set_balances(perp, spot)
-        return perp, spot
+
+    def write_baseline(self) -> None:
+        """What the figures start from, into the journal."""
+        journal, dexs = self._hl.journal, self._hl.dex_accounts.baselines
+        if journal is not None and self._baseline:
+            journal.baseline({**self._baseline, **({"dexs": dexs} if dexs else {})})
 
     def _start_from(self, perp: dict[str, Any], spot: dict[str, Any]) -> None:
         hl = self._hl
@@ -256,10 +282,12 @@ class Recovery:
         cash = Decimal(perp["marginSummary"]["totalRawUsd"])
         hl.own_ledger.start(cash, positions, {row["coin"]: Decimal(row["total"]) for row in spot["balances"]})
         self.baseline_ms = self._audited_ms = int(perp["time"])
-        if hl.journal is not None:
-            hl.journal.baseline(
-                {"time_ms": self.baseline_ms, "cash": str(cash), "positions": {c: str(s) for c, s in positions.items()}}
-            )
+        self._baseline = {
+            "time_ms": self.baseline_ms,
+            "cash": str(cash),
+            "positions": {c: str(s) for c, s in positions.items()},
+        }
+        self.write_baseline()
 
     # -- an order that only the venue can tell of -------------------------------------------------------------------
     def ask_about_due_orders(self, now_ns: int) -> None:
@@ -311,7 +339,7 @@ class Recovery:
         burnt = await self._burnt(order)
         if burnt is not True:
             # The venue has had it, or may have: what does not know it must also not list it.
-            resting = await self._read_open_orders()
+            resting = await self.read_open_orders()
             if order.cloid in resting or order.exchange_order_id in resting:
                 self._rests(order)
                 return
@@ -413,6 +441,7 @@ class Recovery:
             fills = hl.tracker.counters["fills"]
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
             if cash:
+                await self._read_mode()  # a change of it moves money without a row in the ledger
                 await self._read_funding()
                 await self._read_transfers()
             perp, spot = await self.read_account()
@@ -430,7 +459,7 @@ class Recovery:
         """Own orders that the venue does not list, or lists though they are thought to be going: to be asked about."""
         hl = self._hl
         settled_ns = clock.epoch_ns() - 2_000_000_000  # what changed since then may be under way
-        resting = await self._read_open_orders()
+        resting = await self.read_open_orders()
         odd = []
         for order in hl.orders:
             listed = order.cloid in resting or order.exchange_order_id in resting
@@ -447,14 +476,15 @@ class Recovery:
 
     def _different_positions(self, perp: dict[str, Any]) -> dict[str, tuple[Decimal, Decimal]]:
         """Coin → (the venue's signed size, its entry price), where it is not what the own fills make of it."""
-        theirs = {coin: (size, entry) for coin, size, entry in _positions(perp)}
+        states = [perp, *(self._hl.dex_accounts.states[dex] for dex in self._hl.dex_accounts.started)]
+        theirs = {coin: (size, entry) for state in states for coin, size, entry in _positions(state)}
         ours = {coin: p.signed_size for coin, p in self._hl.positions.items()}
         nothing = (Decimal(0), Decimal(0))
         return {
             coin: theirs.get(coin, nothing)
             for coin in theirs.keys() | ours.keys()
             if theirs.get(coin, nothing)[0] != ours.get(coin, 0)
-            and ":" not in coin  # a builder dex's: the state that was read is the main one's
+            and self._hl.dex_accounts.baseline_ms(coin) is not None  # of a dex whose state was read
             and self._hl.rule_for(coin) is not None
         }
 
@@ -465,6 +495,7 @@ class Recovery:
         ours, theirs = self._hl.own_ledger.spot, {row["coin"]: Decimal(row["total"]) for row in spot["balances"]}
         pairs = {token: (ours.get(token, ZERO), theirs.get(token, ZERO)) for token in ours.keys() | theirs.keys()}
         pairs[""] = self._hl.own_ledger.cash, Decimal(perp["marginSummary"]["totalRawUsd"])
+        pairs.update(self._hl.dex_accounts.different_cash(self._hl.dex_accounts.states))
         return {token: pair for token, pair in pairs.items() if abs(pair[0] - pair[1]) > CASH_ROUNDING}
 
     async def _read_transfers(self) -> None:
@@ -477,12 +508,16 @@ class Recovery:
                 continue
             self._transfers_seen.add(key)
             for purse, amount in flows(row["delta"], hl.account).items():
-                hl.own_ledger.book_transfer("" if purse == PERP else purse, amount)
+                token, place = as_ledger(purse)
+                since_ms = hl.dex_accounts.started.get(place, -1) if place else 0
+                if 0 <= since_ms < key[0]:  # else of a dex whose first state will contain it, or does
+                    hl.own_ledger.book_transfer(token, amount, place)
 
     def _take_over_cash(self, token: str, ours: Decimal, theirs: Decimal) -> str:
         text = f"{token or 'cash'}: the venue says {theirs}, own fills, funding and known transfers make {ours}"
         self._hl.tell("cash_mismatch", f"{text}; the venue's is taken over")
-        self._hl.own_ledger.take_over(token, theirs)
+        purse, place = as_ledger(token)
+        self._hl.own_ledger.take_over(purse, theirs, place)
         return text
 
     def _take_over(self, coin: str, size: Decimal, entry: Decimal) -> str:

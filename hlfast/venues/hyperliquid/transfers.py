@@ -1,7 +1,7 @@
 """What moves money without a fill (layer 2, cold): a row of `userNonFundingLedgerUpdates` as amounts of an account.
 
 Protocol, section 5.3. `flows(delta, account)` gives the signed change of each purse: `PERP` for the perpetuals' cash of
-the main dex, a token's name for its spot balance. A kind that is not in the table, or one without money in these
+the main dex, `dex_purse(name)` for that of a builder dex, a token's name for its spot balance. A kind that is not in the table, or one without money in these
 purses, gives nothing: what it moved then shows as a difference in the audit, and is said.
 """
 
@@ -12,8 +12,21 @@ from decimal import Decimal
 from typing import Any
 
 PERP = "perp"
+_DEX = "dex "
 Delta = Mapping[str, Any]
 Flows = dict[str, Decimal]
+
+
+def dex_purse(name: str) -> str:
+    """The purse of a builder dex."""
+    return _DEX + name
+
+
+def as_ledger(purse: str) -> tuple[str, str]:
+    """(token, place) of a purse, as the ledger names it: ("", "") the main dex's cash, ("", dex) a builder dex's."""
+    if purse.startswith(_DEX):
+        return "", purse[len(_DEX) :]
+    return ("", "") if purse in (PERP, "") else (purse, "")
 
 
 def flows(delta: Delta, account: str) -> Flows:
@@ -65,14 +78,20 @@ def _send(delta: Delta, account: str) -> _Moves:
     sends, receives = _party(delta, account)
     token = str(delta.get("token"))
 
-    def purse(dex: Any) -> str | None:
-        return {"": PERP, "spot": token}.get(str(dex))
+    def purse(dex: Any) -> str:
+        return {"": PERP, "spot": token}.get(str(dex)) or dex_purse(str(dex))
 
     return [
         (purse(delta.get("sourceDex")), -_amount(delta, "amount") * sends),
         (purse(delta.get("destinationDex")), _amount(delta, "amount") * receives),
         (str(delta.get("feeToken") or "USDC"), -_amount(delta, "fee") * sends),
     ]
+
+
+def _drawn_for_dex(delta: Delta, account: str) -> _Moves:
+    """Dex abstraction: from the main dex into a builder dex with the same collateral."""
+    amount = _amount(delta, "amount")
+    return [(PERP, -amount), (dex_purse(str(delta.get("dex"))), amount)]
 
 
 _KINDS: dict[str, Callable[[Delta, str], _Moves]] = {
@@ -82,6 +101,7 @@ _KINDS: dict[str, Callable[[Delta, str], _Moves]] = {
     "internalTransfer": _usdc_between_accounts,
     "subAccountTransfer": _usdc_between_accounts,
     "spotTransfer": _tokens_between_accounts,
+    "activateDexAbstraction": _drawn_for_dex,
     "send": _send,
     "vaultCreate": lambda d, account: [(PERP, -(_amount(d, "usdc") + _amount(d, "fee")))],
     "vaultDeposit": lambda d, account: [(PERP, -_amount(d, "usdc"))],
