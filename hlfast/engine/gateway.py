@@ -21,7 +21,7 @@ from hlfast import clock
 from hlfast.core.connector_base import ConnectorBase
 from hlfast.core.events import StreamStatus
 from hlfast.engine.gateway_events import OrderEventPublisher
-from hlfast.engine.gateway_market_data import Features, MarketDataPublisher, RawValues
+from hlfast.engine.gateway_market_data import MarketDataPublisher
 from hlfast.engine.gateway_memory import ENDED_NS, Memory, read_facts
 from hlfast.engine.gateway_orders import DeskSettings, OrderDesk
 from hlfast.engine.gateway_reports import Reports
@@ -43,8 +43,8 @@ VENUE = "hyperliquid"
 class Gateway:
     """Serves `connector`, which it starts and ends with itself unless it is connected already.
 
-    `journal`: the one that the connector was given; what clients were told outlives the process by it. `features(symbol)`:
-    what derives values from market data. Raises `ConfigError` where a socket cannot be bound.
+    `journal`: the one that the connector was given; what clients were told outlives the process by it. Raises
+    `ConfigError` where a socket cannot be bound.
     """
 
     def __init__(
@@ -53,13 +53,11 @@ class Gateway:
         settings: GatewaySettings | None = None,
         *,
         journal: Journal | None = None,
-        features: Callable[[str], Features] = lambda symbol: RawValues(),
     ) -> None:
         load_zmq()
         self.connector = connector
         self.settings = settings or GatewaySettings()
         self.journal = journal
-        self.features = features
         self.state = "new"
         self.run_id = ""
         self.sockets: Sockets | None = None
@@ -163,9 +161,6 @@ class Gateway:
         if not settings.market_data or not settings.feeds:
             return
 
-        def coin_of(symbol: str) -> str:
-            return desk.symbols().resolve(symbol, None).coin
-
         self.market_data = MarketDataPublisher(
             self.connector,
             self._sender("trades"),
@@ -174,9 +169,10 @@ class Gateway:
             deltas=settings.deltas,
             checkpoint_every_ms=settings.checkpoint_every_ms,
             with_snapshots=settings.with_snapshots,
-            features=self.features,
+            window_size=settings.window_size,
+            ofi=settings.ofi,
         )
-        self.market_data.start(settings.feeds, coin_of)
+        self.market_data.start(settings.feeds, lambda symbol: desk.symbols().resolve(symbol, None))
 
     def _sender(self, name: str) -> Callable[[list[bytes]], object]:
         assert self.sockets is not None
@@ -228,7 +224,7 @@ class Gateway:
         if self.sockets is not None:
             found["unknown_clients"] = self.sockets.unknown_clients
         if self.market_data is not None:
-            found["crossed_books"] = self.market_data.crossed_books
+            found["refused_books"] = self.market_data.refused_books
         return found
 
     # -- stop -------------------------------------------------------------------------------------------------------

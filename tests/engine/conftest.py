@@ -410,7 +410,6 @@ async def open_desk(tmp_path: Path) -> AsyncIterator[OpenDesk]:
         journal: Path | None = None,
         connector_settings: hlfast.Settings = QUICK,
         directory: Path | None = None,
-        features: Any = None,
         **options: Any,
     ) -> Desk:
         from dataclasses import replace
@@ -429,8 +428,7 @@ async def open_desk(tmp_path: Path) -> AsyncIterator[OpenDesk]:
                 journal, network=connector.network.name, account=connector.account, signer=connector.signer.address
             )
             connector.use_journal(book)
-        more = {} if features is None else {"features": features}
-        gateway = Gateway(connector, settings, journal=book, **more)
+        gateway = Gateway(connector, settings, journal=book)
         await gateway.start(20)
         ends.append(gateway.stop)
         desk = Desk(exchange, gateway)
