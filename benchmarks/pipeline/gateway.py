@@ -85,7 +85,7 @@ async def through_the_gateway(folder: Path, samples: int) -> list[int]:
             reports = Reports(streams[0], streams[1], streams[2], "hyperliquid")
             loop = asyncio.get_running_loop()
             desk = OrderDesk(wired, reports, events, Memory(), DeskSettings(), loop.call_soon)  # type: ignore[arg-type]
-            desk.attach()
+            desk.news.attach()
 
             def on_message(frames: list[bytes], may_trade: bool) -> None:
                 before = len(wired.written)
@@ -96,7 +96,7 @@ async def through_the_gateway(folder: Path, samples: int) -> list[int]:
             sockets.read(on_message)
             with frozen():
                 await _send(sockets.endpoints["orders"], samples + WARM, lambda: len(sent))
-            desk.detach()
+            desk.news.detach()
     took = [written - at for at, written in zip(sent, wired.written, strict=True)]
     return took[WARM:]
 

@@ -27,7 +27,7 @@ from hlfast.engine.gateway_orders import DeskSettings, OrderDesk
 from hlfast.engine.gateway_reports import Reports
 from hlfast.engine.gateway_settings import GatewaySettings
 from hlfast.engine.gateway_sockets import Sockets, default_directory, endpoints_of, load_zmq
-from hlfast.engine.gateway_text import Stream
+from hlfast.engine.gateway_text import RisingClock, Stream
 from hlfast.engine.journal import DATABASE, Journal
 from hlfast.errors import ConfigError
 
@@ -101,7 +101,7 @@ class Gateway:
         self._make_desk()
         await self._connect(timeout)
         assert self.desk is not None
-        self.desk.announce()
+        self.desk.news.announce()
         self._start_market_data()
         self._ticking = asyncio.get_running_loop().create_task(self._tick_on(), name="hlfast-gateway")
         self._leave_stream = self.connector.on(StreamStatus, lambda event: self._tell_state())
@@ -117,7 +117,8 @@ class Gateway:
         assert self.sockets is not None
         settings, loop = self.settings, asyncio.get_running_loop()
         report = self._sender("reports")
-        streams = [Stream(topic, self.run_id, report) for topic in ("exec.report", "exec.fill", "exec.status")]
+        now = RisingClock()
+        streams = [Stream(topic, self.run_id, report, now=now) for topic in ("exec.report", "exec.fill", "exec.status")]
         memory = Memory(self.journal.ring if self.journal is not None else None)
         if self.journal is not None:
             memory.load(read_facts(self.journal.path / DATABASE, clock.epoch_ns() - ENDED_NS))
@@ -145,13 +146,13 @@ class Gateway:
         connector, desk = self.connector, self.desk
         assert desk is not None
         if connector.is_connected:
-            desk.attach()
+            desk.news.attach()
             return
         self._owns_connector = True
         await connector.initialize()
         connecting = asyncio.get_running_loop().create_task(connector.connect())
         await asyncio.sleep(0)  # the journal is attached in the first step; nothing has been heard from the venue yet
-        desk.attach()
+        desk.news.attach()
         await connecting
         await connector.wait_ready(timeout)
 
@@ -254,7 +255,7 @@ class Gateway:
                 await self.connector.disconnect()
         finally:
             if self.desk is not None:
-                self.desk.detach()
+                self.desk.news.detach()
             self.state = "stopped"
             if self.sockets is not None:
                 self.sockets.detach()

@@ -6,6 +6,7 @@ Prices and values are exact decimals; ratios, deviations and order flow are shor
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -18,8 +19,12 @@ from hlfast.core.updates import Trade
 from hlfast.engine.gateway_text import number, price, size
 
 
-def statistic(value: float) -> orjson.Fragment:
-    return orjson.Fragment(repr(value))
+def _exact(value: Decimal | None) -> orjson.Fragment | None:
+    return None if value is None else number(value)
+
+
+def _statistic(value: float | None) -> orjson.Fragment | None:
+    return None if value is None else orjson.Fragment(repr(value))
 
 
 class InstrumentFeatures:
@@ -43,7 +48,7 @@ class InstrumentFeatures:
         return {
             "transaction_price": price(trade.px_e8),
             "trading_volume": number(EXACT.multiply(trade.price, trade.amount)),
-            "volatility_transaction_price": statistic(self._trades.volatility_transaction_price),
+            "volatility_transaction_price": _statistic(self._trades.volatility_transaction_price),
             "window_size": self._trades.window_size,
         }
 
@@ -59,21 +64,16 @@ class InstrumentFeatures:
         }
         if not derived.update(book):
             return found
-        if has_bid and has_ask:
-            found |= {
-                "midpoint": number(derived.midpoint),
-                "relative_spread": statistic(derived.relative_spread),
-                "breadth": number(derived.breadth),
-                "imbalance_lvl1": statistic(derived.imbalance_lvl1),
-            }
-        else:
-            found |= dict.fromkeys(("midpoint", "relative_spread", "breadth", "imbalance_lvl1"))
         return found | {
-            "bid_depth_n": number(derived.bid_depth_n),
-            "ask_depth_n": number(derived.ask_depth_n),
-            "depth_n": number(derived.depth_n),
-            "volatility_mid": statistic(derived.volatility_mid),
-            "ofi_rolling": statistic(derived.ofi_rolling),
+            "midpoint": _exact(derived.midpoint),
+            "relative_spread": _statistic(derived.relative_spread),
+            "breadth": _exact(derived.breadth),
+            "imbalance_lvl1": _statistic(derived.imbalance_lvl1),
+            "bid_depth_n": _exact(derived.bid_depth_n),
+            "ask_depth_n": _exact(derived.ask_depth_n),
+            "depth_n": _exact(derived.depth_n),
+            "volatility_mid": _statistic(derived.volatility_mid),
+            "ofi_rolling": _statistic(derived.ofi_rolling),
             "ofi_method": derived.ofi_method,
             "window_size": derived.window_size,
         }

@@ -288,6 +288,16 @@ async def connector() -> FakeConnector:
     return made
 
 
+@pytest.fixture
+async def scripted_desk(monkeypatch: pytest.MonkeyPatch) -> Any:
+    from .scripted import Desk, Scripted
+
+    connector = Scripted()
+    await connector.connect()
+    connector.quote("BTC", [("83757", "20")], [("83758", "1")])
+    return Desk(connector, monkeypatch)
+
+
 # -- the gateway --------------------------------------------------------------------------------------------------------
 QUICK = hlfast.Settings(backoff_min=0.02, backoff_max=0.2, hold_ms=500, post_timeout_ms=1_000)
 

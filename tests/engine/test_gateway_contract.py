@@ -16,18 +16,14 @@ import pytest
 
 from hlfast import clock
 from hlfast.core.in_flight_order import InFlightOrder
-from hlfast.core.updates import OrderUpdate, Trade, TradeUpdate
-from hlfast.engine.gateway_events import OrderEventPublisher
+from hlfast.core.updates import Trade, TradeUpdate
 from hlfast.engine.gateway_market_data import MarketDataPublisher
-from hlfast.engine.gateway_memory import Memory
-from hlfast.engine.gateway_orders import DeskSettings, OrderDesk
-from hlfast.engine.gateway_reports import Reports
 from hlfast.engine.gateway_settings import Feed
-from hlfast.engine.gateway_text import Stream
-from hlfast.types import OrderState, OrderType
+from hlfast.types import OrderState
 
 from . import contract_examples as examples
 from .conftest import FakeConnector
+from .scripted import Desk
 
 pytest.importorskip("zmq", reason="the gateway needs pyzmq")
 
@@ -43,104 +39,6 @@ def test_the_examples_are_those_of_the_contract(shared):
     blocks = re.findall(r"```json\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
     lines = [line.encode() for block in blocks for line in block.strip().split("\n")]
     assert tuple(lines) == examples.ALL
-
-
-class Scripted(FakeConnector):
-    """Orders are made at the times of the examples; modifies are taken."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.created: list[int] = []
-        self._count = 0
-
-    def generate_client_order_id(self) -> str:
-        self._count += 1
-        return f"hl-{self._count}"
-
-    def _submit(self, coin: Any, side: Any, size: Any, price: Any, kw: dict[str, Any]) -> InFlightOrder:
-        params = coin
-        order = InFlightOrder(
-            client_order_id=params.client_order_id,
-            coin=params.coin,
-            trade_type=side,
-            amount=params.size,
-            price=params.price,
-            cloid="0x" + f"{len(self.sent):032x}",
-            sz_decimals=self.rules[params.coin].sz_decimals,
-            tif=params.tif or "Gtc",
-            order_type=OrderType.LIMIT_MAKER if params.tif == "Alo" else params.order_type or OrderType.LIMIT,
-            trigger_price=params.trigger.price if params.trigger else None,
-            reduce_only=params.reduce_only,
-            creation_ns=self.created.pop() if self.created else None,
-        )
-        self.tracker.start_tracking(order)
-        self.sent.append(order)
-        self.tracker.mark_submitted(order)
-        return order
-
-    def modify(self, order: Any, *, price: Any = None, size: Any = None, rounding: str = "refuse") -> bool:
-        rule = self.rules[order.coin]
-        px = order.px_e8 if price is None else rule.price_e8(price)
-        return self.tracker.request_modify(order, px, order.lots if size is None else rule.lots(size))
-
-
-class Desk:
-    """An order desk whose clock, numbers and run are the examples'."""
-
-    def __init__(self, connector: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.connector, self._patch = connector, monkeypatch
-        self.frames: list[list[bytes]] = []
-        self.streams = [Stream(topic, RUN, self.frames.append) for topic in ("exec.report", "exec.fill", "exec.status")]
-        self.events: list[list[bytes]] = []
-
-        class Socket:
-            def send_multipart(_, frames: list[bytes], flags: int = 0) -> None:
-                self.events.append(frames)
-
-        self.publisher = OrderEventPublisher(object(), "", "orders.hyperliquid", socket=Socket())
-        self.reports = Reports(*self.streams, "hyperliquid")
-        self.at(1790358617881000000)
-        self.desk = OrderDesk(
-            connector, self.reports, self.publisher, Memory(), DeskSettings(), lambda fn: fn()  # type: ignore[arg-type]
-        )  # fmt: skip
-        self.desk.attach()
-
-    def at(self, ns: int) -> Desk:
-        self._patch.setattr(clock, "epoch_ns", lambda: ns)
-        self._patch.setattr(clock, "wall_clock_ms", lambda: ns // 1_000_000)
-        return self
-
-    def send(self, message: bytes) -> None:
-        self.desk.on_message([message])
-
-    @property
-    def last(self) -> bytes:
-        return self.frames[-1][1]
-
-    def place(self, message: bytes, oid: int, venue_ts_ns: int = 0) -> InFlightOrder:
-        self.send(message)
-        order = self.connector.sent[-1]
-        self.open(order, oid, venue_ts_ns)
-        return order
-
-    def open(self, order: InFlightOrder, oid: int, venue_ts_ns: int = 0) -> None:
-        self.row(order, oid, OrderState.OPEN, "open", venue_ts_ns)
-
-    def row(self, order: InFlightOrder, oid: int, state: OrderState, status: str, venue_ts_ns: int) -> None:
-        self.connector.tracker.process_order_update(
-            OrderUpdate(
-                client_order_id=order.client_order_id, exchange_order_id=oid, coin=order.coin, new_state=state,
-                status=status, time_ms=venue_ts_ns // 1_000_000, recv_ns=clock.epoch_ns(),
-            )
-        )  # fmt: skip
-
-
-@pytest.fixture
-async def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
-    connector = Scripted()
-    await connector.connect()
-    connector.quote("BTC", [("83757", "20")], [("83758", "1")])
-    return Desk(connector, monkeypatch)
 
 
 def resting(desk: Desk) -> InFlightOrder:
@@ -165,14 +63,16 @@ def filled(desk: Desk, order: InFlightOrder) -> None:
     )  # fmt: skip
 
 
-def test_a_place_is_accepted(desk):
+def test_a_place_is_accepted(scripted_desk):
     """Contract 2, 4, first example: input and answer."""
+    desk = scripted_desk
     resting(desk)
     assert desk.frames == [[b"exec.report", examples.ACCEPTED]]
 
 
-def test_unreadable_json_is_told_by_its_hash(desk):
+def test_unreadable_json_is_told_by_its_hash(scripted_desk):
     """Contract 4, second example; the hash is that of the frame."""
+    desk = scripted_desk
     frame = b'{"version":1,"action":"place","details":{'.ljust(41) + b"%}}"
     desk.streams[0].seq = 118
     desk.at(1790358617990500000).send(frame)
@@ -180,8 +80,9 @@ def test_unreadable_json_is_told_by_its_hash(desk):
     assert desk.last == examples.BAD_JSON.replace(stated, hashlib.sha256(frame).hexdigest().encode())
 
 
-def test_a_refusal_has_the_venues_words(desk):
+def test_a_refusal_has_the_venues_words(scripted_desk):
     """Contract 4, third example; contract 10, second example."""
+    desk = scripted_desk
     desk.connector.created.append(CREATED_NS["mm-42-19"])
     desk.streams[0].seq, desk.publisher.seq = 119, 396
     place = examples.PLACE.replace(b"mm-42-17", b"mm-42-19").replace(b'"83750"', b'"83758"').replace(b"0.012", b"0.01")
@@ -196,8 +97,9 @@ def test_a_refusal_has_the_venues_words(desk):
     assert desk.events[-1] == [b"orders.hyperliquid.failed", examples.FAILED_EVENT]
 
 
-def test_a_fill_is_told_once_as_report_and_event(desk):
+def test_a_fill_is_told_once_as_report_and_event(scripted_desk):
     """Contract 7; contract 10, first example."""
+    desk = scripted_desk
     order = resting(desk)
     desk.streams[1].seq, desk.publisher.seq = 56, 401
     filled(desk, order)
@@ -205,16 +107,18 @@ def test_a_fill_is_told_once_as_report_and_event(desk):
     assert desk.events[-1] == [b"orders.hyperliquid.partial_fill", examples.PARTIAL_FILL_EVENT]
 
 
-def test_the_status_counts_what_was_told(desk):
+def test_the_status_counts_what_was_told(scripted_desk):
     """Contract 9."""
+    desk = scripted_desk
     desk.streams[0].seq, desk.streams[1].seq = 120, 57
     desk.at(1790358625000000000).reports.tell_status("live", 3, 0, 1, 0)
     assert desk.frames == [[b"exec.status", examples.STATUS]]
 
 
 @pytest.mark.parametrize("spelling", ["CANCEL", "CANCEL_AT_DETAILS", "CANCEL_IN_TAGS"])
-def test_a_cancel_is_answered_and_its_target_told(desk, spelling):
+def test_a_cancel_is_answered_and_its_target_told(scripted_desk, spelling):
     """Contract 2.7, 4 (fourth example): three spellings, one of them with another venue's name, which is only advisory."""
+    desk = scripted_desk
     order = resting(desk)
     filled(desk, order)
     message = getattr(examples, spelling)
@@ -233,8 +137,9 @@ def test_a_cancel_is_answered_and_its_target_told(desk, spelling):
     assert (again["cl_id"], again["status"], again["raw_code"]) == (asked["cl_id"], "accepted", "already_done")
 
 
-def test_a_replace_keeps_the_id(desk):
+def test_a_replace_keeps_the_id(scripted_desk):
     """Contract 2.7, 4 (fifth example)."""
+    desk = scripted_desk
     place = examples.PLACE.replace(b"mm-42-17", b"mm-42-18")
     order = desk.place(place, 315452584901)
     desk.send(examples.REPLACE)
@@ -247,8 +152,9 @@ def test_a_replace_keeps_the_id(desk):
     assert answer["tags"]["source"] == "test_script"
 
 
-def test_a_bracket_has_a_report_of_each_leg(desk):
+def test_a_bracket_has_a_report_of_each_leg(scripted_desk):
     """Contract 2.6: the example."""
+    desk = scripted_desk
     desk.connector.quote("ETH", [("2081", "1")], [("2082", "1")])
     desk.at(1790358620001000000).send(examples.BRACKET)
     entry, tp, sl = desk.connector.sent
@@ -265,8 +171,9 @@ def test_a_bracket_has_a_report_of_each_leg(desk):
     assert told[2]["tags"]["role"] == "sl" and told[1]["details"]["order_type"] == "stop_limit"
 
 
-def test_a_resend_tells_the_same_bytes_again(desk):
+def test_a_resend_tells_the_same_bytes_again(scripted_desk):
     """Contract 2.8: the example."""
+    desk = scripted_desk
     order = resting(desk)
     desk.streams[1].seq = 50
     for tid in range(1, 7):

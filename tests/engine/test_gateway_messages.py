@@ -45,7 +45,7 @@ class Wire:
         publisher = OrderEventPublisher(object(), "", "orders.hyperliquid", socket=Socket())
         reports = Reports(stream, other, Stream("exec.status", "1", lambda frames: None), "hyperliquid")
         self.desk = OrderDesk(connector, reports, publisher, Memory(), DeskSettings(), lambda fn: fn())
-        self.desk.attach()
+        self.desk.news.attach()
 
     @property
     def told(self) -> list[dict[str, Any]]:
@@ -319,7 +319,7 @@ def test_content_is_everything_but_time_and_tags():
 
 @pytest.mark.parametrize("code", sorted(GATEWAY_CODES))
 def test_each_gateway_code_is_canonical(code):
-    """Contract 5.1, 5.2."""
+    """Contract 5.1, 5.2; behaviour 117."""
     assert canonical_of(code.upper()) in CANONICAL and STATUSES == ("accepted", "rejected", "canceled", "replaced")
 
 
@@ -349,7 +349,7 @@ VENUE_WORDS = [
 
 @pytest.mark.parametrize(("text", "code"), VENUE_WORDS)
 def test_each_refusal_of_the_venue(text, code):
-    """Contract 5.3: by how it begins, never by loose words."""
+    """Contract 5.3, behaviour 117: by how it begins, never by loose words."""
     assert refusal_of(text)[0] == code
 
 
@@ -363,7 +363,7 @@ ENDS = [
 
 @pytest.mark.parametrize(("word", "code"), ENDS)
 def test_each_end_of_an_accepted_order(word, code):
-    """Contract 5.4."""
+    """Contract 5.4; behaviour 117."""
     assert end_of(word)[0] == code
 
 
@@ -396,7 +396,7 @@ SYMBOLS = [
 
 @pytest.mark.parametrize(("name", "product", "coin"), SYMBOLS)
 def test_each_form_of_a_symbol(name, product, coin):
-    """Contract 2.4: a table look-up, no suffix arithmetic (G18)."""
+    """Contract 2.4, behaviour 118: a table look-up, no suffix arithmetic (G18)."""
     from hlfast.errors import ConfigError
 
     if coin is None:
