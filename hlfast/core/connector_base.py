@@ -14,6 +14,7 @@ import contextlib
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
@@ -38,6 +39,21 @@ CANCEL_AGAIN_SECONDS = 1.0
 """At the end, an order whose cancel has shown no effect by then is cancelled again."""
 
 _Connector = TypeVar("_Connector", bound="ConnectorBase")
+
+
+@dataclass(frozen=True)
+class VenueOrder:
+    """An order as the venue's record has it. `status`: the venue's word; `size`: ordered; `remaining`: of it, unfilled."""
+
+    coin: str
+    exchange_order_id: int
+    cloid: str | None
+    is_buy: bool
+    price: Decimal
+    size: Decimal
+    remaining: Decimal
+    status: str
+    time_ms: int
 
 
 class JournalBook(Protocol):
@@ -272,6 +288,11 @@ class ConnectorBase(ABC):
     def get_order(self, order_id: str) -> InFlightOrder | None:
         """The order with this client order id, live or recently finished; None if there is none."""
         return self.tracker.get_order(order_id)
+
+    async def look_up_order(self, handle: int | str) -> VenueOrder | None:
+        """What the venue's record says of an order of this account, by its number there or its cloid; None if it knows none.
+        Changes nothing here. Raises `NotReady` without an answer."""
+        raise ConfigError(f"{self.name} offers no look-up of orders")
 
     def get_open_orders(self) -> list[InFlightOrder]:
         return [order for order in self.orders if order.is_fillable]

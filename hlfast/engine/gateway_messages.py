@@ -28,14 +28,14 @@ AHEAD_NS = 60_000_000_000
 _NUMBER = re.compile(r"\+?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?\Z", re.ASCII)
 _ID = re.compile(r"[!-~]{1,128}\Z")
 _SEEN_ID = re.compile(rb'"cl_id"\s*:\s*"([!-~]{1,128}?)"')
-_TYPES = {
+KINDS = {
     "limit": ("limit", False),
     "market": ("market", False),
     "stop": ("stop", True),
     "stop_market": ("stop", True),
     "stop_limit": ("stop_limit", True),
 }
-_TIFS = {"gtc": "Gtc", "ioc": "Ioc", "po": "Alo", "post_only": "Alo", "postonly": "Alo", "alo": "Alo"}
+TIFS = {"gtc": "Gtc", "ioc": "Ioc", "po": "Alo", "post_only": "Alo", "postonly": "Alo", "alo": "Alo"}
 _ROLES = {
     **dict.fromkeys(("tp", "takeprofit", "take_profit"), "tp"),
     **dict.fromkeys(("sl", "stop", "stoploss", "stop_loss"), "sl"),
@@ -426,9 +426,9 @@ def read_place(envelope: Envelope, now_ns: int) -> Place:
     if side not in ("buy", "sell"):
         raise _bad("details.side", "buy or sell", texts["side"])
     given_type = str(texts["order_type"]).lower()
-    if given_type not in _TYPES:
-        raise Refused("unsupported_type", f"order_type must be one of {', '.join(_TYPES)}, got {_brief(given_type)}")
-    kind, is_trigger = _TYPES[given_type]
+    if given_type not in KINDS:
+        raise Refused("unsupported_type", f"order_type must be one of {', '.join(KINDS)}, got {_brief(given_type)}")
+    kind, is_trigger = KINDS[given_type]
     assert size is not None
     if size == 0:
         raise Refused("invalid_size", "details.size must be above 0")
@@ -468,7 +468,7 @@ def read_place(envelope: Envelope, now_ns: int) -> Place:
 def _tif(given: str | None, kind: str) -> str:
     if given is None:
         return "Ioc" if kind == "market" else "Gtc"
-    tif = _TIFS.get(given.lower())
+    tif = TIFS.get(given.lower())
     if tif is None:
         raise Refused("unsupported_tif", f"time_in_force must be GTC, IOC or PO, got {_brief(given)}")
     if kind == "market":

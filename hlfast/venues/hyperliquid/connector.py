@@ -27,7 +27,7 @@ from hlfast.config import SIMULATOR_TEST_KEY, Network, Settings, shown
 from hlfast.config import network as network_of
 from hlfast.core import events as ev
 from hlfast.core.bus import EventBus
-from hlfast.core.connector_base import ConnectorBase, JournalBook, Unsubscribe
+from hlfast.core.connector_base import ConnectorBase, JournalBook, Unsubscribe, VenueOrder
 from hlfast.core.frame_sink import FrameSink
 from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.core.ledger import Ledger
@@ -91,6 +91,7 @@ TRADING_ACTIONS = (
 
 HOUSEKEEPING_SECONDS = 0.1
 
+_CLOID = re.compile(r"0x[0-9a-fA-F]{32}\Z")
 GATEWAY_TROUBLE = re.compile(r"upgrade refused: .*\b50[0234]\b")
 """A connection that the venue's gateway refused with a 5xx."""
 
@@ -716,6 +717,25 @@ class HyperliquidConnector(ConnectorBase):
             await self.actions.schedule_cancel(clock.wall_clock_ms() + int(self._dead_man_seconds * 1000))
         except (HlfastError, asyncio.TimeoutError) as error:
             self.tell("dead_mans_switch", f"its deadline could not be moved: {error}")
+
+    async def look_up_order(self, handle: int | str) -> VenueOrder | None:
+        if isinstance(handle, str) and not _CLOID.match(handle):
+            return None  # the venue knows orders by its number and by their cloid
+        answer = await self.info.order_status(self.account, handle)
+        if answer.get("status") != "order":
+            return None
+        found, row = answer["order"], answer["order"]["order"]
+        return VenueOrder(
+            coin=row["coin"],
+            exchange_order_id=row["oid"],
+            cloid=row.get("cloid"),
+            is_buy=row["side"] == "B",
+            price=Decimal(row["limitPx"]),
+            size=Decimal(row["origSz"]),
+            remaining=Decimal(row["sz"]),
+            status=found["status"],
+            time_ms=found["statusTimestamp"],
+        )
 
     def generate_client_order_id(self) -> str:
         return self.entry.ids.next()
