@@ -68,6 +68,13 @@ class JournalBook(Protocol):
     def stop(self, timeout: float = 10.0) -> bool: ...
 
 
+class Service(Protocol):
+    """What runs beside a connector for as long as it is connected (`hlfast.engine.metrics.MetricsServer` is one)."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
 class ConnectorBase(ABC):
     """One account at one venue, on one event loop.
 
@@ -318,6 +325,11 @@ class ConnectorBase(ABC):
     @abstractmethod
     def ledger(self) -> dict[str, Any]:
         """Cash, fees, fills and positions by own fills alone since the account's state was first read."""
+
+    @property
+    def sums(self) -> dict[str, Any]:
+        """As `ledger`, without the identities of fills."""
+        return {name: value for name, value in self.ledger.items() if name != "fill_keys"}
 
     @property
     @abstractmethod

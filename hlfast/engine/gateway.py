@@ -29,6 +29,7 @@ from hlfast.engine.gateway_settings import GatewaySettings
 from hlfast.engine.gateway_sockets import Sockets, default_directory, endpoints_of, load_zmq
 from hlfast.engine.gateway_text import RisingClock, Stream
 from hlfast.engine.journal import DATABASE, Journal
+from hlfast.engine.metrics import MetricsServer, family, gauge, of_connector
 from hlfast.errors import ConfigError
 
 log = logging.getLogger("hlfast")
@@ -53,16 +54,19 @@ class Gateway:
         settings: GatewaySettings | None = None,
         *,
         journal: Journal | None = None,
+        version: str = "",
     ) -> None:
         load_zmq()
         self.connector = connector
         self.settings = settings or GatewaySettings()
         self.journal = journal
+        self.version = version
         self.state = "new"
         self.run_id = ""
         self.sockets: Sockets | None = None
         self.desk: OrderDesk | None = None
         self.market_data: MarketDataPublisher | None = None
+        self.metrics: MetricsServer | None = None
         self._owns_connector = False
         self._ticking: asyncio.Task[None] | None = None
         self._leave_stream: Callable[[], None] | None = None
@@ -99,6 +103,7 @@ class Gateway:
         endpoints = endpoints_of(settings.transport, directory, settings.endpoints, settings.host, settings.port)
         self.sockets = Sockets(endpoints, settings.curve)
         self._make_desk()
+        await self._serve_metrics()
         await self._connect(timeout)
         assert self.desk is not None
         self.desk.news.announce()
@@ -155,6 +160,30 @@ class Gateway:
         desk.news.attach()
         await connecting
         await connector.wait_ready(timeout)
+
+    def client_id_of(self, coid: str) -> str | None:
+        """What the client calls the order that the connector knows by this id."""
+        record = None if self.desk is None else self.desk.memory.record_of(coid)
+        return None if record is None else record.cl_id
+
+    async def _serve_metrics(self) -> None:
+        settings = self.settings
+        if settings.metrics:
+            sections = [*of_connector(self.connector, self.journal, version=self.version), self._metrics_text]
+            self.metrics = MetricsServer(settings.metrics, sections, allow_remote=settings.metrics_remote)
+            await self.metrics.start()
+
+    def _metrics_text(self) -> str:
+        desk = self.desk
+        assert desk is not None
+        sent = {"exec.report": desk.reports.stream.seq, "exec.fill": desk.reports.fills.seq, "orders": desk.events.seq}
+        return "".join([
+            family("hlfast_gateway_messages_total", "counter", "Messages published by this run, by topic.",
+                   [({"topic": topic}, count) for topic, count in sent.items()]),
+            family("hlfast_gateway_counts_total", "counter", "What the gateway has counted: bad messages, unknown clients.",
+                   [({"kind": kind}, count) for kind, count in self.counters.items()]),
+            gauge("hlfast_gateway_live", "Orders are served: 1 or 0.", self._state_word() == "live"),
+        ])  # fmt: skip
 
     def _start_market_data(self) -> None:
         settings, desk = self.settings, self.desk
@@ -248,6 +277,8 @@ class Gateway:
                 await self._ticking
         if self.market_data is not None:
             self.market_data.stop()
+        if self.metrics is not None:
+            await self.metrics.stop()
         if self._leave_stream is not None:
             self._leave_stream()
         try:

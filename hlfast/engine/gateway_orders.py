@@ -66,7 +66,7 @@ class OrderDesk:
         settings: DeskSettings,
         later: Callable[[Callable[[], object]], object],
     ) -> None:
-        self.connector, self.reports, self.memory = connector, reports, memory
+        self.connector, self.reports, self.events, self.memory = connector, reports, events, memory
         self.settings = settings
         self.news = OrderNews(connector, reports, events, memory, settings.venues[0], self.symbols)
         self._later = later

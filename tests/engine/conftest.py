@@ -468,11 +468,12 @@ class Process:
             "--directory", str(folder / "s"), "--journal", str(folder / "j"), *arguments,
         ]  # fmt: skip
         self.endpoints: dict[str, str] = {}
+        self.stderr: Any = None
         self.environment = surroundings(HLFAST_STATE=str(folder / "state"))
 
     async def start(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
-            *self.command, stdout=asyncio.subprocess.PIPE, env=self.environment, cwd=HOME
+            *self.command, stdout=asyncio.subprocess.PIPE, stderr=self.stderr, env=self.environment, cwd=HOME
         )
         assert self.process.stdout is not None
         line = await asyncio.wait_for(self.process.stdout.readline(), 60)

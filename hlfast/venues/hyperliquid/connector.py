@@ -27,7 +27,7 @@ from hlfast.config import SIMULATOR_TEST_KEY, Network, Settings, shown
 from hlfast.config import network as network_of
 from hlfast.core import events as ev
 from hlfast.core.bus import EventBus
-from hlfast.core.connector_base import ConnectorBase, JournalBook, Unsubscribe, VenueOrder
+from hlfast.core.connector_base import ConnectorBase, JournalBook, Service, Unsubscribe, VenueOrder
 from hlfast.core.frame_sink import FrameSink
 from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.core.ledger import Ledger
@@ -144,6 +144,7 @@ class HyperliquidConnector(ConnectorBase):
         self._lock: SignerLock | None = None
         self._journal: JournalBook | None = None
         self._leave_journal: Unsubscribe | None = None
+        self._services: list[Service] = []
         self._dead_man_seconds = 0.0
         self._dead_man_due_ns = 0
         self._audit_due_ns = 0
@@ -277,6 +278,8 @@ class HyperliquidConnector(ConnectorBase):
         self._market_session.start()
         self.streams.start()
         self._housekeeping = loop.create_task(self._keep_house(), name="hlfast-housekeeping")
+        for service in self._services:
+            await service.start()
         await self._warm_pool(loop)
 
     async def _warm_pool(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -306,6 +309,10 @@ class HyperliquidConnector(ConnectorBase):
                 "a journal is given before connect(), not after: what was sent meanwhile would be missing"
             )
         self._journal = journal
+
+    def serve(self, service: Service) -> None:
+        """Start `service` with connect() and stop it with disconnect(). Before connect()."""
+        self._services.append(service)
 
     @property
     def journal(self) -> JournalBook | None:
@@ -350,6 +357,8 @@ class HyperliquidConnector(ConnectorBase):
     async def _close(self) -> None:
         self._closing = True
         try:
+            for service in self._services:
+                await service.stop()
             await self._market_session.stop()
             await self.streams.stop()
             await self._account_session.stop()
@@ -433,6 +442,7 @@ class HyperliquidConnector(ConnectorBase):
             "why_not_ready": self._why_not_ready(),
             "market": str(self._market_session.state),
             "account_stream": str(self._account_session.state),
+            "stream_age_ms": {"market": self._market_session.age_ms, "account": self._account_session.age_ms},
             "watched": self.market.coins,
             "live_orders": self.tracker.active_order_count,
             "unresolved": [order.client_order_id for order in self.orders if order.unresolved],
@@ -754,6 +764,10 @@ class HyperliquidConnector(ConnectorBase):
         figures = self.own_ledger.figures()
         figures["realized_pnl"] = sum((p.realized_pnl for p in self.positions.values()), Decimal(0))
         return figures
+
+    @property
+    def sums(self) -> dict[str, Any]:
+        return self.own_ledger.sums()
 
     # -- what the sockets say ---------------------------------------------------------------------------------------
     def _session(self, name: str, router: FrameSink, on_connected: Callable[[], None]) -> WebSocketSession:
