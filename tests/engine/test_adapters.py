@@ -230,7 +230,7 @@ async def test_credentials_are_taken_or_refused_with_a_reason(address, key, good
 
 
 async def test_before_a_connection_nothing_is_done_and_nothing_queued(exchange):
-    """Behaviours 110 to 112: refused with a text, the id echoed."""
+    """Behaviours 110-112: refused with a text, the id echoed."""
     made = BridgeAdapter(hlfast.connect)
     for _ in range(2):
         placed = made.place_order("mine", "BTC", "buy", "0.1", "50000")

@@ -296,6 +296,25 @@ def test_each_source_of_a_triggers_kind(tags, params, side, kind):
         assert read.read_place(envelope, clock.epoch_ns()).trigger_kind == kind
 
 
+@pytest.mark.parametrize(
+    ("given", "action"),
+    [
+        ("place", "place"), ("PLACE", "place"), ("Cancel", "cancel"), ("rePLACE", "replace"), ("RESEND", "resend"),
+        ("placed", None), ("pläce", None), ("", None), (" place", None), (7, None), (None, None), (["place"], None), ({}, None),
+    ],
+)  # fmt: skip
+def test_an_action_is_read_in_any_case_and_nothing_else_is_one(given, action):
+    """Behaviour 116: `invalid_action`, or `missing_action` where there is none."""
+    message = {"version": 1, "cl_id": "a", "action": given}
+    envelope, refused = read.envelope_of([json.dumps(message).encode()])
+    assert envelope.action == action
+    if action is None:
+        wanted = "missing_action" if given in (None, "") else "invalid_action"
+        assert refused is not None and (refused.raw, refused.canonical) == (wanted, "invalid_params")
+    else:
+        assert refused is None
+
+
 def test_numbers_are_exact():
     """Contract 0: never through binary floating point."""
     text = b'{"cl_id":"n","action":"place","details":{"symbol":"BTC","side":"buy","order_type":"limit","size":0.1,"price":"1e-3"}}'
