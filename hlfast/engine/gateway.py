@@ -150,14 +150,15 @@ class Gateway:
         """Hear the connector's events from the first one on, behind its journal: what is told has been written."""
         connector, desk = self.connector, self.desk
         assert desk is not None
+        died_ns = 0 if self.journal is None else self.journal.died_ns
         if connector.is_connected:
-            desk.news.attach()
+            desk.news.attach(died_ns)
             return
         self._owns_connector = True
         await connector.initialize()
         connecting = asyncio.get_running_loop().create_task(connector.connect())
         await asyncio.sleep(0)  # the journal is attached in the first step; nothing has been heard from the venue yet
-        desk.news.attach()
+        desk.news.attach(died_ns)
         await connecting
         await connector.wait_ready(timeout)
 

@@ -112,8 +112,8 @@ class GatewayClient:
     def send(self, message: Mapping[str, Any]) -> str:
         """Any ExecutionOrder; `version`, `cl_id`, `ts_ns` are filled in. Returns its cl_id. Raises `NotReady`."""
         body = {"version": 1, "cl_id": next(self._ids), "ts_ns": clock.epoch_ns(), **message}
+        self._push(body)  # where this raises, nothing was sent, and nothing of it may be sent again
         self._sent[body["cl_id"]] = body
-        self._push(body)
         return str(body["cl_id"])
 
     def _push(self, body: Mapping[str, Any]) -> None:

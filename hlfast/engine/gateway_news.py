@@ -14,6 +14,7 @@ from hlfast.core import events as ev
 from hlfast.core.connector_base import ConnectorBase
 from hlfast.core.fixed import to_scaled
 from hlfast.core.in_flight_order import InFlightOrder
+from hlfast.core.updates import TradeUpdate
 from hlfast.engine.gateway_events import OrderEventPublisher
 from hlfast.engine.gateway_memory import Memory, Record
 from hlfast.engine.gateway_messages import Envelope, Refused
@@ -21,6 +22,8 @@ from hlfast.engine.gateway_reasons import end_of, refusal_of, words_of
 from hlfast.engine.gateway_reports import Reports, details_of
 from hlfast.engine.gateway_symbols import SymbolTable
 
+TOLD_AGAIN_NS = 60_000_000_000
+"""After a run that was killed: fills that it heard of in its last minute are told again. Consumers know them by their key."""
 NEVER_LIVE = "Order was never placed, already canceled, or filled"
 _ENTRY_LOST = "Error placing new order during modify"
 
@@ -41,8 +44,11 @@ class OrderNews:
         self._venue, self._symbols = venue, symbols
         self._removers: list[Callable[[], None]] = []
         self._started_ms = clock.wall_clock_ms()
+        self._started_ns = clock.epoch_ns()
 
-    def attach(self) -> None:
+    def attach(self, died_ns: int = 0) -> None:
+        """From now on. What an earlier run knew of its clients' orders goes on where it was. `died_ns`: when that was killed."""
+        self._take_up(died_ns - TOLD_AGAIN_NS if died_ns else self._started_ns)
         on = self.connector.on
         self._removers = [
             on(ev.OrderCreated, self._on_created),
@@ -61,6 +67,29 @@ class OrderNews:
     def detach(self) -> None:
         while self._removers:
             self._removers.pop()()
+
+    def _take_up(self, since_ns: int) -> None:
+        """Fills that an earlier run wrote down from `since_ns` on are told again: it may have died before a client heard of them."""
+        found = []
+        for record in self.memory.by_coid.values():
+            order = self.connector.get_order(record.coid)
+            if order is None:
+                continue
+            record.order, record.cum_lots = order, order.filled_lots
+            lots = 0
+            for fill in order.fills:
+                lots += _lots(fill, order.sz_decimals)
+                if since_ns <= fill.recv_ns < self._started_ns:
+                    found.append((fill.recv_ns, record, order, fill, lots))
+        for _, record, order, fill, lots in sorted(found, key=lambda one: one[0]):
+            if not order.is_done:
+                self._introduce(record, order)
+            self.reports.fill(record, order, fill, self._name(order), ("recovered",), lots)
+
+    def _introduce(self, record: Record, order: InFlightOrder) -> None:
+        """An order of an earlier run is told as accepted before any other news of it."""
+        if order.was_created and not record.is_announced:
+            self._accept(record, order, "resting", 0, "recovered")
 
     def record_of(self, order: InFlightOrder) -> Record:
         """The client's record of an order; one that was placed elsewhere is known by the venue's id."""
@@ -86,8 +115,8 @@ class OrderNews:
         for order in [*self.connector.orders, *tracker.external_orders]:
             record = self.record_of(order)
             record.cum_lots = max(record.cum_lots, order.filled_lots)
-            if order.was_created and not record.is_announced and not record.is_ended:
-                self._accept(record, order, "resting", 0, "recovered")
+            if not record.is_ended:
+                self._introduce(record, order)
         for record in list(self.memory.live.values()):
             order_found = record.order or self.connector.get_order(record.coid)
             if order_found is None:
@@ -101,13 +130,11 @@ class OrderNews:
         """An order that ended in an earlier run, whose end was not told."""
         record.order, record.cum_lots = order, order.filled_lots
         state = str(order.state)
+        if state in ("FILLED", "CANCELLED"):
+            self._introduce(record, order)
         if state == "FILLED":
-            if record.state == "pending":
-                self._accept(record, order, "filled", 0, "recovered")
             self._finish_filled(record)
         elif state == "CANCELLED":
-            if record.state == "pending":
-                self._accept(record, order, "resting", 0, "recovered")
             canonical, raw = end_of(order.reason)
             self._cancelled(record, order, canonical, raw, order.reason, order.end_time_ms, "recovered")
         else:
@@ -166,9 +193,8 @@ class OrderNews:
     def _on_fill(self, event: ev.OrderFilled) -> None:
         order, fill = event.order, event.fill
         record = self.record_of(order)
-        decimals = order.sz_decimals
-        lots = fill.lots if fill.sz_decimals == decimals else to_scaled(fill.amount, decimals)
-        record.cum_lots += lots
+        self._introduce(record, order)
+        record.cum_lots += _lots(fill, order.sz_decimals)
         is_recovered = event.recovered or fill.time_ms < self._started_ms
         flags = (*(("recovered",) if is_recovered else ()), *(("late",) if event.is_late else ()))
         self.reports.fill(record, order, fill, self._name(order), flags)
@@ -184,6 +210,7 @@ class OrderNews:
 
     def _on_cancelled(self, event: ev.OrderCancelled) -> None:
         record = self.record_of(event.order)
+        self._introduce(record, event.order)
         text = event.reason or record.lost
         canonical, raw = end_of(text)
         self._cancelled(record, event.order, canonical, raw, text, event.time_ms, *self._flags(event))
@@ -263,6 +290,7 @@ class OrderNews:
 
     def _on_modified(self, event: ev.OrderModified) -> None:
         record, order = self.record_of(event.order), event.order
+        self._introduce(record, order)
         text = f"replaced {order.exchange_order_ids[-2]}" if len(order.exchange_order_ids) > 1 else "replaced"
         told = self.reports.order_report(
             record, order, "replaced", "ok", text, "replaced", event.time_ms, None,
@@ -295,3 +323,7 @@ class OrderNews:
                 record = self.record_of(order)
                 record.was_throttled = record.was_throttled or "429" in event.text
                 self.events.update(order, record.cl_id, self._name(order))
+
+
+def _lots(fill: TradeUpdate, sz_decimals: int) -> int:
+    return fill.lots if fill.sz_decimals == sz_decimals else to_scaled(fill.amount, sz_decimals)

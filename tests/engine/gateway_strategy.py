@@ -171,6 +171,7 @@ class Strategy:
             "fees": {token: str(fee) for token, fee in self.book.fees.items()},
             "orders": states,
             "unanswered": self.client.unanswered,
+            "repeats": self.book.repeats,
             "missed": sum(map(len, self.client.missed.values())),
             "requests": self.requests,
             "market_messages": self.market_messages,

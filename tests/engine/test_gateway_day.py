@@ -31,9 +31,12 @@ NO_DRILL = [kind for kind in FAULTS if kind != "drill"]
 
 
 async def trade(
-    tmp_path: Path, seconds: float, seed: int, faults: list[str]
+    tmp_path: Path, seconds: float, seed: int, faults: list[str], kill_every: float = 0.0
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, int]]:
-    """The strategy's book, the exchange's record, and how often each fault hit; the gateway has ended in good order."""
+    """The strategy's book, the exchange's record, and how often each fault hit; the gateway has ended in good order.
+
+    `kill_every`: seconds after which it is killed and started again.
+    """
     rng = random.Random(seed)
     (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
     strategy = None
@@ -44,11 +47,13 @@ async def trade(
             strategy = await asyncio.create_subprocess_exec(
                 sys.executable, str(Path(__file__).with_name("gateway_strategy.py")),
                 json.dumps({"endpoints": gateway.endpoints, "seed": seed, "coins": ["BTC", "ETH"]}),
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=surroundings(), cwd=HOME,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 26, env=surroundings(), cwd=HOME,
             )  # fmt: skip
             assert strategy.stdout is not None and strategy.stdin is not None
             assert (await asyncio.wait_for(strategy.stdout.readline(), 60)).strip() == b"ready"
             armed: list[tuple[str, Any]] = []
+            hits_of_kills = 0
+            kill_ns = clock.monotonic_ns() + int(kill_every * 1e9)
             ends_ns = clock.monotonic_ns() + int(seconds * 1e9)
             while clock.monotonic_ns() < ends_ns:
                 if faults:
@@ -58,7 +63,12 @@ async def trade(
                 await asyncio.sleep(rng.uniform(0.2, 0.6))
                 if len(armed) > 12:
                     armed[-13][1].disarm()
-            hits: dict[str, int] = {}
+                if kill_every and clock.monotonic_ns() > kill_ns:
+                    await gateway.end()
+                    await gateway.start()
+                    hits_of_kills += 1
+                    kill_ns = clock.monotonic_ns() + int(rng.uniform(0.3, 1.7) * kill_every * 1e9)
+            hits: dict[str, int] = {"kill": hits_of_kills} if kill_every else {}
             for kind, fault in armed:
                 fault.disarm()
                 hits[kind] = hits.get(kind, 0) + fault.hits
@@ -112,13 +122,32 @@ def assert_all_agree(book: dict[str, Any], record: dict[str, Any], kept: list[tu
     assert Decimal(book["cash"]) == cash == Decimal(record["cash"]) - 1_000_000 - funding
 
 
+def figures(seconds: float, book: dict[str, Any], hits: dict[str, int]) -> str:
+    return (
+        f"\n{seconds:g} s: {book['requests']} requests, {book['orders']}, {len(book['fills'])} fills ({book['repeats']} told again), "
+        f"{book['market_messages']} market messages with {book['market_gaps']} gaps, {sum(hits.values())} hits of "
+        f"{len([count for count in hits.values() if count])} faults"
+    )
+
+
 @pytest.mark.parametrize("seconds", [6.0, pytest.param(300.0, marks=pytest.mark.long)])
 async def test_strategy_database_and_exchange_agree_under_faults(tmp_path, seconds):
     """Contract 15, lesson L58: cash, position, fees and every fill, exactly, with faults of every kind on the way."""
     pytest.importorskip("zmq", reason="the gateway needs pyzmq")
     book, record, hits = await trade(tmp_path, seconds, 7, NO_DRILL)
     assert_all_agree(book, record, fills_of(tmp_path / "j"))
-    print(f"\n{seconds:g} s: {book['requests']} requests, {book['orders']}, {len(book['fills'])} fills, {book['market_messages']} "
-          f"market messages with {book['market_gaps']} gaps, {sum(hits.values())} hits of {len([h for h in hits.values() if h])} faults")  # fmt: skip
+    print(figures(seconds, book, hits))
     assert len(book["fills"]) > 5 and sum(hits.values()) > 3 and book["market_messages"] > 50
     assert book["market_gaps"] == 0
+
+
+@pytest.mark.parametrize("seconds", [8.0, pytest.param(180.0, marks=pytest.mark.long)])
+async def test_they_agree_though_the_gateway_is_killed(tmp_path, seconds):
+    """Contract 7, 8 (G7, G10): what was written down and not told is told by the next run; the client asks for what it missed."""
+    pytest.importorskip("zmq", reason="the gateway needs pyzmq")
+    book, record, hits = await trade(
+        tmp_path, seconds, 11, ["lost_answer", "fill_before_ack", "rst", "late"], kill_every=2.0
+    )
+    assert_all_agree(book, record, fills_of(tmp_path / "j"))
+    print(figures(seconds, book, hits))
+    assert hits["kill"] >= 2 and len(book["fills"]) > 3
