@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from hlfast.core.fixed import scaled_to_decimal
 from hlfast.core.trading_rule import TradingRule
-from hlfast.engine.gateway_messages import Refused
+from hlfast.engine.gateway_envelope import Refused
 from hlfast.errors import RangeError
 from hlfast.types import TradeType
 

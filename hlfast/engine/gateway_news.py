@@ -15,9 +15,9 @@ from hlfast.core.connector_base import ConnectorBase
 from hlfast.core.fixed import to_scaled
 from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.core.updates import TradeUpdate
+from hlfast.engine.gateway_envelope import Envelope, Refused
 from hlfast.engine.gateway_events import OrderEventPublisher
 from hlfast.engine.gateway_memory import Memory, Record
-from hlfast.engine.gateway_messages import Envelope, Refused
 from hlfast.engine.gateway_reasons import end_of, refusal_of, words_of
 from hlfast.engine.gateway_reports import Reports, details_of
 from hlfast.engine.gateway_symbols import SymbolTable

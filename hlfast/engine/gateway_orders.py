@@ -18,10 +18,10 @@ from hlfast import clock
 from hlfast.core.connector_base import ConnectorBase
 from hlfast.core.trading_rule import TradingRule
 from hlfast.engine import gateway_messages as read
+from hlfast.engine.gateway_envelope import Envelope, Refused, envelope_of
 from hlfast.engine.gateway_events import OrderEventPublisher
 from hlfast.engine.gateway_grid import Grid
 from hlfast.engine.gateway_memory import Ended, Memory, Record, Waiting
-from hlfast.engine.gateway_messages import Envelope, Refused
 from hlfast.engine.gateway_news import OrderNews
 from hlfast.engine.gateway_reasons import RETRIED
 from hlfast.engine.gateway_reports import Reports
@@ -85,7 +85,7 @@ class OrderDesk:
     # -- messages ---------------------------------------------------------------------------------------------------
     def on_message(self, frames: list[bytes], may_trade: bool = True) -> None:
         try:
-            envelope, refused = read.envelope_of(frames)
+            envelope, refused = envelope_of(frames)
         except Exception as error:  # whatever a message may do: it is answered
             log.exception("a message could not be looked at")
             envelope, refused = Envelope(), Refused("processing_error", f"internal error: {type(error).__name__}")

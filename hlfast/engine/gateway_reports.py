@@ -13,8 +13,8 @@ import orjson
 from hlfast.core.fixed import scaled_to_decimal
 from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.core.updates import TradeUpdate
+from hlfast.engine.gateway_envelope import Envelope, Refused
 from hlfast.engine.gateway_memory import Record
-from hlfast.engine.gateway_messages import Envelope, Refused
 from hlfast.engine.gateway_text import Stream, Told, average, number, price, size, told
 
 _TIFS = {"Gtc": "GTC", "Alo": "PO", "Ioc": "IOC", "FrontendMarket": "IOC"}
