@@ -31,6 +31,7 @@ MODULES = (
     "benchmarks.pipeline.order_life",
     "benchmarks.pipeline.hummingbot",
     "benchmarks.pipeline.gateway",
+    "benchmarks.pipeline.gateway_market",
     "benchmarks.scale.curves",
     "benchmarks.scale.bursts",
     "benchmarks.scale.universe",

@@ -62,13 +62,16 @@ if TYPE_CHECKING:
     from hlfast.venues.hyperliquid.sign import Signer as Signer
 
 
-def connect(network: str | Network, *, journal: Any = None, **options: Any) -> HyperliquidConnector:
+def connect(
+    network: str | Network, *, journal: Any = None, metrics: str | None = None, **options: Any
+) -> HyperliquidConnector:
     """A connector for `network`: "mainnet", "testnet", "simulator" or a `Network`. Use it with `async with`.
 
     `key`: private key (hex or 32 bytes), "env:NAME", a file with mode 0600 or a keystore; the simulator needs none.
     `account`: the address to trade for, where the key is an agent's. `vault`: act for a vault or sub-account.
     `settings`: `hlfast.Settings`. `allow`: action types to sign beyond trading. `journal`: a folder in which every
-    intent, outcome and fill is kept, and from which a restart takes up its orders; True for the usual one.
+    intent, outcome and fill is kept, and from which a restart takes up its orders; True for the usual one. `metrics`: serve
+    them to Prometheus there, for example "127.0.0.1:9090" (docs/metrics.md).
     """
     from hlfast.venues.hyperliquid.connector import HyperliquidConnector
 
@@ -79,6 +82,10 @@ def connect(network: str | Network, *, journal: Any = None, **options: Any) -> H
         name, account = connector.network.name, connector.account
         path = journal_path(name, account) if journal is True else journal
         connector.use_journal(Journal(path, network=name, account=account, signer=connector.signer.address))
+    if metrics:
+        from hlfast.engine.metrics import MetricsServer, of_connector
+
+        connector.serve(MetricsServer(metrics, of_connector(connector, connector.journal, version=__version__)))
     return connector
 
 

@@ -2,7 +2,8 @@
 
 The sender puts its monotonic clock, which all processes of a machine share, into each message; here it is read again
 when the connector has written. The floor is the same message over the same kind of socket, read by the same loop and
-dropped: what ZeroMQ and two processes cost by themselves. Orders are paced (2 ms), as a strategy's are.
+dropped: what ZeroMQ and two processes cost by themselves. Orders are paced: 500 a second, as a busy strategy's are, and
+2,000 a second, the most that the gateway is built for.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from benchmarks.registry import Effort, Measured, Role, at_most, pipeline
 from hlfast import clock
 
 ROOT = Path(__file__).resolve().parents[2]
-PACE_S = 0.002
+RATES = (500, 2_000)
+"""Orders a second."""
 WARM = 100
 PATIENCE_SECONDS = 120.0
 BARE = "bare ZeroMQ hop (PUSH → PULL, the same loop)"
+BUDGET_NS = 1_000_000
 
 
 class Wired:
@@ -49,7 +52,7 @@ class Wired:
         return placed
 
 
-@pipeline("gateway", "intent in another process → the venue's bytes, over ipc", at_most(1_000_000, "ns"))
+@pipeline("gateway", "intent in another process → the venue's bytes, over ipc", at_most(BUDGET_NS, "ns"))
 def gateway(effort: Effort) -> list[Measured]:
     if find_spec("zmq") is None:
         return []
@@ -60,12 +63,16 @@ def gateway(effort: Effort) -> list[Measured]:
 
 async def measure(samples: int) -> list[Measured]:
     with tempfile.TemporaryDirectory() as folder:
-        through = await through_the_gateway(Path(folder) / "g", samples)
-        bare = await bare_hop(Path(folder) / "b", samples)
-    return [summarise("hlfast", Role.HLFAST, through), summarise(BARE, Role.FLOOR, bare)]
+        rows = []
+        for rate in RATES:
+            through = await through_the_gateway(Path(folder) / f"g{rate}", samples, rate)
+            bare = await bare_hop(Path(folder) / f"b{rate}", samples, rate)
+            rows.append(summarise(f"hlfast, {rate:,}/s", Role.HLFAST, through))
+            rows.append(summarise(f"{BARE}, {rate:,}/s", Role.FLOOR, bare))
+    return rows
 
 
-async def through_the_gateway(folder: Path, samples: int) -> list[int]:
+async def through_the_gateway(folder: Path, samples: int, rate: int) -> list[int]:
     from hlfast.engine.gateway_events import OrderEventPublisher
     from hlfast.engine.gateway_memory import Memory
     from hlfast.engine.gateway_orders import DeskSettings, OrderDesk
@@ -85,7 +92,7 @@ async def through_the_gateway(folder: Path, samples: int) -> list[int]:
             reports = Reports(streams[0], streams[1], streams[2], "hyperliquid")
             loop = asyncio.get_running_loop()
             desk = OrderDesk(wired, reports, events, Memory(), DeskSettings(), loop.call_soon)  # type: ignore[arg-type]
-            desk.attach()
+            desk.news.attach()
 
             def on_message(frames: list[bytes], may_trade: bool) -> None:
                 before = len(wired.written)
@@ -95,18 +102,18 @@ async def through_the_gateway(folder: Path, samples: int) -> list[int]:
 
             sockets.read(on_message)
             with frozen():
-                await _send(sockets.endpoints["orders"], samples + WARM, lambda: len(sent))
-            desk.detach()
+                await _send(sockets.endpoints["orders"], samples + WARM, rate, lambda: len(sent))
+            desk.news.detach()
     took = [written - at for at, written in zip(sent, wired.written, strict=True)]
     return took[WARM:]
 
 
-async def bare_hop(folder: Path, samples: int) -> list[int]:
+async def bare_hop(folder: Path, samples: int, rate: int) -> list[int]:
     took: list[int] = []
     async with _sockets(folder) as sockets:
         sockets.read(lambda frames, may_trade: took.append(clock.monotonic_ns() - int(frames[0][-22:-3])))
         with frozen():
-            await _send(sockets.endpoints["orders"], samples + WARM, lambda: len(took))
+            await _send(sockets.endpoints["orders"], samples + WARM, rate, lambda: len(took))
     return took[WARM:]
 
 
@@ -125,9 +132,9 @@ class _sockets:
         self._open.abandon()
 
 
-async def _send(endpoint: str, count: int, seen: Callable[[], int]) -> None:
+async def _send(endpoint: str, count: int, rate: int, seen: Callable[[], int]) -> None:
     """Have another process send `count` orders, and wait until `seen()` says that all have been here."""
-    command = [sys.executable, "-m", "benchmarks.pipeline.gateway", endpoint, str(count)]
+    command = [sys.executable, "-m", "benchmarks.pipeline.gateway", endpoint, str(count), str(rate)]
     sender = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stderr=subprocess.PIPE)
     for _ in range(int(PATIENCE_SECONDS / 0.05)):
         if seen() >= count:
@@ -138,7 +145,7 @@ async def _send(endpoint: str, count: int, seen: Callable[[], int]) -> None:
         raise RuntimeError(f"{seen()} of {count} orders arrived; the sender said: {errors.decode()}")
 
 
-def send_orders(endpoint: str, count: int) -> None:
+def send_orders(endpoint: str, count: int, rate: int) -> None:
     """The sender's process: orders at the pace, each with the clock as its last tag, 19 digits."""
     import zmq
 
@@ -156,7 +163,7 @@ def send_orders(endpoint: str, count: int) -> None:
     body = {"version": 1, "action": "place", "venue": "hyperliquid", "product_type": "perpetual", "details": details}
     due = clock.monotonic_ns()
     for number in range(count):
-        due += int(PACE_S * 1e9)
+        due += 1_000_000_000 // rate
         time.sleep(max(0, due - clock.monotonic_ns()) / 1e9)  # polling would take a core from the gateway
         text = json.dumps({**body, "cl_id": f"bench-{number}", "tags": {"t": "0" * 19}})
         socket.send(f'{text[:-22]}{clock.monotonic_ns():019d}"}}}}'.encode())
@@ -165,4 +172,4 @@ def send_orders(endpoint: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    send_orders(sys.argv[1], int(sys.argv[2]))
+    send_orders(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -3,7 +3,8 @@
 It prints its port, and does what lines on stdin say:
 
     burst N REPEATS        so many times N frames in one write, each after the receiver's "done"; prints when each write began
-    universe TIMES SECONDS every instrument's traffic at so many times the venue's rates; prints when each frame was sent
+    universe TIMES SECONDS [FIRST] every instrument's (or the first FIRST instruments') traffic at so many times the venue's
+                           rates; prints when each frame was sent
     end
 
 Times are of the system's monotonic clock, which both processes read.
@@ -104,8 +105,8 @@ class Peer(picows.WSListener):
             await asyncio.wait_for(self.said.wait(), 30)
         return began
 
-    async def universe(self, times: float, seconds: float) -> list[int]:
-        plan = schedule(instruments()[1], times, seconds)
+    async def universe(self, times: float, seconds: float, first: int | None = None) -> list[int]:
+        plan = schedule(instruments()[1][:first], times, seconds)
         sent, next_ = [], 0
         start = monotonic_ns() + 50_000_000
         while next_ < len(plan):
@@ -125,9 +126,11 @@ async def main() -> None:
     print(server.sockets[0].getsockname()[1], flush=True)
     loop = asyncio.get_running_loop()
     while not (line := await loop.run_in_executor(None, sys.stdin.readline)).startswith("end") and line:
-        what, first, second = line.split()
+        what, first, second, *rest = line.split()
         told = await (
-            peer.burst(int(first), int(second)) if what == "burst" else peer.universe(float(first), float(second))
+            peer.burst(int(first), int(second))
+            if what == "burst"
+            else peer.universe(float(first), float(second), *map(int, rest))
         )
         print(json.dumps(told), flush=True)
 

@@ -28,6 +28,17 @@ from hlfast.errors import ConfigError
 )
 @click.option("--journal", "journal_folder", metavar="DIR", help="The journal's folder. [default: the account's own]")
 @click.option("--no-journal", is_flag=True, help="Forget everything at the end: a restart knows no ids.")
+@click.option("--metrics", metavar="HOST:PORT", help="Serve metrics to Prometheus, for example at 127.0.0.1:9090.")
+@click.option("--metrics-remote", is_flag=True, help="Allow --metrics beyond this machine: it tells positions and PnL.")
+@click.option(
+    "--log",
+    "log_format",
+    type=click.Choice(("off", "text", "json")),
+    default="off",
+    show_default=True,
+    help="To stderr: every event of an order with its ids, connections, errors. Never a secret.",
+)
+@click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line when ready, nothing else.")
 @click.option(
     "--new-key",
@@ -82,16 +93,23 @@ async def gateway_command(
     symbols: tuple[str, ...],
     journal_folder: str | None,
     no_journal: bool,
+    metrics: str | None,
+    metrics_remote: bool,
+    log_format: str,
+    log_level: str,
     as_json: bool,
 ) -> None:
     """Run until SIGINT or SIGTERM. Raises `ConfigError` and `NotReady`."""
     import asyncio
+    import contextlib
+    import sys
     from dataclasses import replace
 
     import orjson
 
     import hlfast
     from hlfast.cli.local_exchange import network_at
+    from hlfast.engine import structured_log
     from hlfast.engine.gateway import Gateway
     from hlfast.engine.gateway_settings import Feed, GatewaySettings
     from hlfast.engine.journal import Journal, journal_path
@@ -106,6 +124,8 @@ async def gateway_command(
         settings = replace(settings, transport=transport)
     if directory is not None:
         settings = replace(settings, directory=directory)
+    if metrics is not None:
+        settings = replace(settings, metrics=metrics, metrics_remote=metrics_remote)
     if symbols:
         settings = replace(settings, feeds=(*settings.feeds, Feed(symbols)))
     where = network_at(network) if network.startswith("http") else network
@@ -128,14 +148,21 @@ async def gateway_command(
         journal = Journal(path, network=name, account=connector.account, signer=connector.signer.address)
         connector.use_journal(journal)
     try:
-        async with Gateway(connector, settings, journal=journal) as running:
-            if as_json:
-                ready = {"ready": True, "account": connector.account, "run_id": running.run_id, **running.endpoints}
-                click.echo(orjson.dumps(ready).decode())
-            else:
-                lines = "\n".join(f"  {socket:<8} {at}" for socket, at in running.endpoints.items())
-                click.echo(f"Gateway for {connector.account} on {connector.network.name}. Ctrl-C ends it.\n{lines}")
-            await asyncio.Event().wait()
+        with contextlib.ExitStack() as logs:
+            gateway = Gateway(connector, settings, journal=journal, version=hlfast.__version__)
+            if log_format != "off":
+                logs.enter_context(structured_log.to(sys.stderr, level=log_level, as_json=log_format == "json"))
+                logs.enter_context(structured_log.orders_of(connector, gateway.client_id_of))
+            async with gateway as running:
+                if as_json:
+                    ready = {"ready": True, "account": connector.account, "run_id": running.run_id, **running.endpoints}
+                    if running.metrics is not None:
+                        ready["metrics"] = f"http://{running.metrics.host}:{running.metrics.port}/metrics"
+                    click.echo(orjson.dumps(ready).decode())
+                else:
+                    lines = "\n".join(f"  {socket:<8} {at}" for socket, at in running.endpoints.items())
+                    click.echo(f"Gateway for {connector.account} on {connector.network.name}. Ctrl-C ends it.\n{lines}")
+                await asyncio.Event().wait()
     finally:
         if journal is not None:
             journal.stop()

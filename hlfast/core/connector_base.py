@@ -14,6 +14,7 @@ import contextlib
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
@@ -40,6 +41,21 @@ CANCEL_AGAIN_SECONDS = 1.0
 _Connector = TypeVar("_Connector", bound="ConnectorBase")
 
 
+@dataclass(frozen=True)
+class VenueOrder:
+    """An order as the venue's record has it. `status`: the venue's word; `size`: ordered; `remaining`: of it, unfilled."""
+
+    coin: str
+    exchange_order_id: int
+    cloid: str | None
+    is_buy: bool
+    price: Decimal
+    size: Decimal
+    remaining: Decimal
+    status: str
+    time_ms: int
+
+
 class JournalBook(Protocol):
     """What a connector asks of a journal (`hlfast.engine.journal.Journal` is one)."""
 
@@ -50,6 +66,13 @@ class JournalBook(Protocol):
     def baseline(self, figures: dict[str, Any]) -> None: ...
     def start(self) -> None: ...
     def stop(self, timeout: float = 10.0) -> bool: ...
+
+
+class Service(Protocol):
+    """What runs beside a connector for as long as it is connected (`hlfast.engine.metrics.MetricsServer` is one)."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
 
 
 class ConnectorBase(ABC):
@@ -273,6 +296,11 @@ class ConnectorBase(ABC):
         """The order with this client order id, live or recently finished; None if there is none."""
         return self.tracker.get_order(order_id)
 
+    async def look_up_order(self, handle: int | str) -> VenueOrder | None:
+        """What the venue's record says of an order of this account, by its number there or its cloid; None if it knows none.
+        Changes nothing here. Raises `NotReady` without an answer."""
+        raise ConfigError(f"{self.name} offers no look-up of orders")
+
     def get_open_orders(self) -> list[InFlightOrder]:
         return [order for order in self.orders if order.is_fillable]
 
@@ -297,6 +325,11 @@ class ConnectorBase(ABC):
     @abstractmethod
     def ledger(self) -> dict[str, Any]:
         """Cash, fees, fills and positions by own fills alone since the account's state was first read."""
+
+    @property
+    def sums(self) -> dict[str, Any]:
+        """As `ledger`, without the identities of fills."""
+        return {name: value for name, value in self.ledger.items() if name != "fill_keys"}
 
     @property
     @abstractmethod

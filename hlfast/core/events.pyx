@@ -51,7 +51,7 @@ cdef class OrderCreated(OrderEvent):
 
 
 cdef class OrderStateChanged(OrderEvent):
-    """The order's state changed from `old_state` to `new_state`."""
+    """The order's state changed from `old_state` to `new_state`. Both are the same where the venue has fired a trigger order."""
 
 
 cdef class OrderFilled(OrderEvent):

@@ -27,7 +27,7 @@ cdef class RollingWindow:
     cdef int expire(self, int64_t time_ms) noexcept
     cdef int _drop(self) noexcept
     cdef int restart(self) noexcept
-    cdef double deviation_of_values(self) noexcept
+    cdef double deviation_in(self, double unit) noexcept
 
 cdef class BookFeatures:
     cdef readonly str coin

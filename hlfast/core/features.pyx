@@ -13,7 +13,7 @@ of those no older than so many ms of *venue* time before the newest (time - wind
 After a gap call `restart()`: samples from before it say nothing of what was missed.
 """
 
-from libc.math cimport sqrt
+from libc.math cimport fma, sqrt
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 
@@ -36,6 +36,14 @@ OFI_METHODS = ("cks", "size_delta")
 
 cdef inline double _real(int128 value) noexcept:
     return <double>value
+
+
+cdef inline double _root_over(double square, double divisor) noexcept:
+    """sqrt(square) / divisor, with what both steps round off put back: the nearest double, but for rare ties."""
+    cdef double root = sqrt(square), quotient = root / divisor
+    if root == 0.0:
+        return 0.0
+    return quotient + (fma(-root, root, square) / (2.0 * root) + fma(-quotient, divisor, root)) / divisor
 
 
 cdef object _int(int128 value):
@@ -124,8 +132,9 @@ cdef class RollingWindow:
         self.sum = self.squares = self.weights = self.products = 0
         return 0
 
-    cdef double deviation_of_values(self) noexcept:
-        """With s = q·n + r, the sum of squares around q less r²/n is that around the mean: integers, but for one quotient."""
+    cdef double deviation_in(self, double unit) noexcept:
+        """In units of so many values. With s = q·n + r, the sum of squares around q less r²/n is that around the mean:
+        integers, but for one quotient."""
         cdef int128 q, r, around
         if self.n < 2:
             return 0.0
@@ -133,8 +142,8 @@ cdef class RollingWindow:
         r = self.sum - q * self.n
         around = self.squares - 2 * q * self.sum + q * q * self.n
         if around < (<int128>1 << 100):
-            return sqrt(_real(around * self.n - r * r)) / self.n
-        return sqrt(_real(around) / self.n)
+            return _root_over(_real(around * self.n - r * r), self.n * unit)
+        return sqrt(_real(around) / self.n) / unit
 
     def add(self, int64_t time_ms, int64_t value, int64_t weight=0):
         """Take a sample. False if it is older than the newest; `RangeError` if it is too large."""
@@ -156,7 +165,7 @@ cdef class RollingWindow:
     @property
     def deviation(self):
         """Population standard deviation of the values; 0.0 for fewer than two."""
-        return self.deviation_of_values()
+        return self.deviation_in(1.0)
 
     @property
     def weight(self):
@@ -330,7 +339,7 @@ cdef class BookFeatures:
     @property
     def volatility_mid(self):
         """Population standard deviation of the midpoints in the window (levels, not returns), in price units."""
-        return self.mids.deviation_of_values() / 2e8
+        return self.mids.deviation_in(2e8)
 
     @property
     def window_size(self):
@@ -397,7 +406,7 @@ cdef class TradeFeatures:
     @property
     def volatility_transaction_price(self):
         """Population standard deviation of the prices in the window, in price units; 0.0 for fewer than two."""
-        return self.trades.deviation_of_values() / 1e8
+        return self.trades.deviation_in(1e8)
 
     @property
     def window_size(self):

@@ -104,12 +104,15 @@ class Ledger:
 
     def figures(self) -> dict[str, Any]:
         """A copy of every figure; `fill_keys` of the newest FILL_KEYS_KEPT fills, oldest first."""
+        return {**self.sums(), "fill_keys": list(self.fill_keys)}
+
+    def sums(self) -> dict[str, Any]:
+        """The same without the fills' identities: little work, however many there were."""
         return {
             "cash": self.cash,
             "fees": dict(self.fees),
             "funding": self.funding,
             "fills": self.fills,
-            "fill_keys": list(self.fill_keys),
             "positions": dict(self.positions),
             "spot": dict(self.spot),
             "purses": dict(self.purses),

@@ -588,6 +588,7 @@ cdef class ClientOrderTracker:
         """
         cdef InFlightOrder o
         cdef list out = []
+        cdef int before
         cdef int64_t recv_ns = update.recv_ns if update.recv_ns else _now_ns()
         self._enter()
         try:
@@ -629,9 +630,12 @@ cdef class ClientOrderTracker:
             elif update.oid and update.oid != o.oid and is_finished(update.new_state):
                 self._late += 1  # the end of a leg that a modify replaced
             else:
+                before = o.state_
                 self._apply(
                     o, update.new_state, update.time_ms, recv_ns, update.reason, update.recovered, update.lots,
                     update.orig_lots, reject, bool(update.status), out)
+                if update.status == "triggered" and o.state_ == before and not is_finished(before):
+                    self._set_state(o, before, update.time_ms, recv_ns, update.recovered, out)  # told: it fired
             self._emit(out)
         finally:
             self._leave()

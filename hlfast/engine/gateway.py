@@ -21,14 +21,15 @@ from hlfast import clock
 from hlfast.core.connector_base import ConnectorBase
 from hlfast.core.events import StreamStatus
 from hlfast.engine.gateway_events import OrderEventPublisher
-from hlfast.engine.gateway_market_data import Features, MarketDataPublisher, RawValues
+from hlfast.engine.gateway_market_data import MarketDataPublisher
 from hlfast.engine.gateway_memory import ENDED_NS, Memory, read_facts
 from hlfast.engine.gateway_orders import DeskSettings, OrderDesk
 from hlfast.engine.gateway_reports import Reports
 from hlfast.engine.gateway_settings import GatewaySettings
 from hlfast.engine.gateway_sockets import Sockets, default_directory, endpoints_of, load_zmq
-from hlfast.engine.gateway_text import Stream
+from hlfast.engine.gateway_text import RisingClock, Stream
 from hlfast.engine.journal import DATABASE, Journal
+from hlfast.engine.metrics import MetricsServer, family, gauge, of_connector
 from hlfast.errors import ConfigError
 
 log = logging.getLogger("hlfast")
@@ -43,8 +44,8 @@ VENUE = "hyperliquid"
 class Gateway:
     """Serves `connector`, which it starts and ends with itself unless it is connected already.
 
-    `journal`: the one that the connector was given; what clients were told outlives the process by it. `features(symbol)`:
-    what derives values from market data. Raises `ConfigError` where a socket cannot be bound.
+    `journal`: the one that the connector was given; what clients were told outlives the process by it. Raises
+    `ConfigError` where a socket cannot be bound.
     """
 
     def __init__(
@@ -53,18 +54,19 @@ class Gateway:
         settings: GatewaySettings | None = None,
         *,
         journal: Journal | None = None,
-        features: Callable[[str], Features] = lambda symbol: RawValues(),
+        version: str = "",
     ) -> None:
         load_zmq()
         self.connector = connector
         self.settings = settings or GatewaySettings()
         self.journal = journal
-        self.features = features
+        self.version = version
         self.state = "new"
         self.run_id = ""
         self.sockets: Sockets | None = None
         self.desk: OrderDesk | None = None
         self.market_data: MarketDataPublisher | None = None
+        self.metrics: MetricsServer | None = None
         self._owns_connector = False
         self._ticking: asyncio.Task[None] | None = None
         self._leave_stream: Callable[[], None] | None = None
@@ -101,9 +103,10 @@ class Gateway:
         endpoints = endpoints_of(settings.transport, directory, settings.endpoints, settings.host, settings.port)
         self.sockets = Sockets(endpoints, settings.curve)
         self._make_desk()
+        await self._serve_metrics()
         await self._connect(timeout)
         assert self.desk is not None
-        self.desk.announce()
+        self.desk.news.announce()
         self._start_market_data()
         self._ticking = asyncio.get_running_loop().create_task(self._tick_on(), name="hlfast-gateway")
         self._leave_stream = self.connector.on(StreamStatus, lambda event: self._tell_state())
@@ -119,7 +122,8 @@ class Gateway:
         assert self.sockets is not None
         settings, loop = self.settings, asyncio.get_running_loop()
         report = self._sender("reports")
-        streams = [Stream(topic, self.run_id, report) for topic in ("exec.report", "exec.fill", "exec.status")]
+        now = RisingClock()
+        streams = [Stream(topic, self.run_id, report, now=now) for topic in ("exec.report", "exec.fill", "exec.status")]
         memory = Memory(self.journal.ring if self.journal is not None else None)
         if self.journal is not None:
             memory.load(read_facts(self.journal.path / DATABASE, clock.epoch_ns() - ENDED_NS))
@@ -146,25 +150,47 @@ class Gateway:
         """Hear the connector's events from the first one on, behind its journal: what is told has been written."""
         connector, desk = self.connector, self.desk
         assert desk is not None
+        died_ns = 0 if self.journal is None else self.journal.died_ns
         if connector.is_connected:
-            desk.attach()
+            desk.news.attach(died_ns)
             return
         self._owns_connector = True
         await connector.initialize()
         connecting = asyncio.get_running_loop().create_task(connector.connect())
         await asyncio.sleep(0)  # the journal is attached in the first step; nothing has been heard from the venue yet
-        desk.attach()
+        desk.news.attach(died_ns)
         await connecting
         await connector.wait_ready(timeout)
+
+    def client_id_of(self, coid: str) -> str | None:
+        """What the client calls the order that the connector knows by this id."""
+        record = None if self.desk is None else self.desk.memory.record_of(coid)
+        return None if record is None else record.cl_id
+
+    async def _serve_metrics(self) -> None:
+        settings = self.settings
+        if settings.metrics:
+            sections = [*of_connector(self.connector, self.journal, version=self.version), self._metrics_text]
+            self.metrics = MetricsServer(settings.metrics, sections, allow_remote=settings.metrics_remote)
+            await self.metrics.start()
+
+    def _metrics_text(self) -> str:
+        desk = self.desk
+        assert desk is not None
+        sent = {"exec.report": desk.reports.stream.seq, "exec.fill": desk.reports.fills.seq, "orders": desk.events.seq}
+        return "".join([
+            family("hlfast_gateway_messages_total", "counter", "Messages published by this run, by topic.",
+                   [({"topic": topic}, count) for topic, count in sent.items()]),
+            family("hlfast_gateway_counts_total", "counter", "What the gateway has counted: bad messages, unknown clients.",
+                   [({"kind": kind}, count) for kind, count in self.counters.items()]),
+            gauge("hlfast_gateway_live", "Orders are served: 1 or 0.", self._state_word() == "live"),
+        ])  # fmt: skip
 
     def _start_market_data(self) -> None:
         settings, desk = self.settings, self.desk
         assert desk is not None
         if not settings.market_data or not settings.feeds:
             return
-
-        def coin_of(symbol: str) -> str:
-            return desk.symbols().resolve(symbol, None).coin
 
         self.market_data = MarketDataPublisher(
             self.connector,
@@ -174,9 +200,10 @@ class Gateway:
             deltas=settings.deltas,
             checkpoint_every_ms=settings.checkpoint_every_ms,
             with_snapshots=settings.with_snapshots,
-            features=self.features,
+            window_size=settings.window_size,
+            ofi=settings.ofi,
         )
-        self.market_data.start(settings.feeds, coin_of)
+        self.market_data.start(settings.feeds, lambda symbol: desk.symbols().resolve(symbol, None))
 
     def _sender(self, name: str) -> Callable[[list[bytes]], object]:
         assert self.sockets is not None
@@ -228,7 +255,7 @@ class Gateway:
         if self.sockets is not None:
             found["unknown_clients"] = self.sockets.unknown_clients
         if self.market_data is not None:
-            found["crossed_books"] = self.market_data.crossed_books
+            found["refused_books"] = self.market_data.refused_books
         return found
 
     # -- stop -------------------------------------------------------------------------------------------------------
@@ -251,6 +278,8 @@ class Gateway:
                 await self._ticking
         if self.market_data is not None:
             self.market_data.stop()
+        if self.metrics is not None:
+            await self.metrics.stop()
         if self._leave_stream is not None:
             self._leave_stream()
         try:
@@ -258,7 +287,7 @@ class Gateway:
                 await self.connector.disconnect()
         finally:
             if self.desk is not None:
-                self.desk.detach()
+                self.desk.news.detach()
             self.state = "stopped"
             if self.sockets is not None:
                 self.sockets.detach()

@@ -33,7 +33,8 @@ TOPICS = ("exec.report", "exec.fill", "exec.status")
 class GatewayClient:
     """`orders`, `reports`: the gateway's endpoints. With CURVE: its `server_key`, and this client's own pair of keys.
 
-    `missed[topic]`: the numbers of messages that did not come (`resend` asks for them).
+    `missed[topic]`: the numbers of messages that did not come, also of another start of the gateway (`resend_missed` asks for
+    them).
     """
 
     def __init__(
@@ -111,8 +112,8 @@ class GatewayClient:
     def send(self, message: Mapping[str, Any]) -> str:
         """Any ExecutionOrder; `version`, `cl_id`, `ts_ns` are filled in. Returns its cl_id. Raises `NotReady`."""
         body = {"version": 1, "cl_id": next(self._ids), "ts_ns": clock.epoch_ns(), **message}
+        self._push(body)  # where this raises, nothing was sent, and nothing of it may be sent again
         self._sent[body["cl_id"]] = body
-        self._push(body)
         return str(body["cl_id"])
 
     def _push(self, body: Mapping[str, Any]) -> None:
@@ -176,6 +177,20 @@ class GatewayClient:
     def resend(self, topic: str, first: int, last: int) -> str:
         return self.send({"action": "resend", "details": {"topic": topic, "from_seq": first, "to_seq": last}})
 
+    def resend_missed(self) -> list[str]:
+        """Ask for all that was missed, in as few requests as there are gaps; returns their ids. Repeats carry `duplicate`."""
+        asked = []
+        for topic, missed in self.missed.items():
+            numbers = sorted(missed)
+            for at, first in enumerate(numbers):
+                if at and numbers[at - 1] == first - 1:
+                    continue
+                last = first
+                while last + 1 in missed:
+                    last += 1
+                asked.append(self.resend(topic, first, last))
+        return asked
+
     def send_again(self, cl_id: str) -> None:
         """The same request once more, as it was: for one that nothing was heard of."""
         self._push(self._sent[cl_id])
@@ -192,13 +207,19 @@ class GatewayClient:
         topic_bytes, payload = self._reports.recv_multipart()
         topic, message = topic_bytes.decode(), json.loads(payload, parse_float=Decimal)
         self._heard_ns = clock.monotonic_ns()
-        if message["run_id"] != self.run_id:  # another start of the gateway: its numbers begin anew
+        if (
+            message["run_id"] != self.run_id
+        ):  # another start of the gateway: its numbers begin anew, all of them ours to hear
+            self._seq = dict.fromkeys(TOPICS, 0) if self.run_id else {}
             self.run_id = message["run_id"]
-            self._seq = {}
             for missed in self.missed.values():
                 missed.clear()
         if topic == "exec.status":
             self.status = message
+            for counted, key in (("exec.report", "report_seq"), ("exec.fill", "fill_seq")):
+                told = message[key]
+                self.missed[counted].update(range(self._seq.setdefault(counted, told) + 1, told + 1))
+                self._seq[counted] = max(told, self._seq[counted])
         else:
             self._count(topic, message["seq"])
             if topic == "exec.report":

@@ -1,27 +1,28 @@
 """The gateway's market data (layer 4): trades, books, deltas and checkpoints of the configured instruments.
 
-Prices and sizes leave as the exact decimals that came in. What is derived from them (volatility, order flow, depth) comes
-from a `Features` of each instrument; without one those keys are left out, never sent as a constant. A crossed book is
-counted and not published; after it, and after a reconnect, windows restart and a checkpoint comes first.
+Prices and sizes leave as the exact decimals that came in, with what `gateway_features` derives from them. A book that was
+refused (crossed, for example) is counted and not published; after it, and after a reconnect, windows restart and a
+checkpoint comes first.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
 from hlfast import clock
 from hlfast.core.connector_base import ConnectorBase
 from hlfast.core.events import StreamStatus
-from hlfast.core.fixed import EXACT
 from hlfast.core.order_book import OrderBook
+from hlfast.core.trading_rule import TradingRule
 from hlfast.core.updates import Trade
+from hlfast.engine.gateway_features import InstrumentFeatures
 from hlfast.engine.gateway_settings import Feed
-from hlfast.engine.gateway_text import number, price, size
+from hlfast.engine.gateway_text import price, size
 from hlfast.types import StreamState
 
 EXCHANGE = "HYPERLIQUID"
@@ -30,39 +31,8 @@ Level = tuple[int, int]
 Send = Callable[[list[bytes]], object]
 
 
-class Features(Protocol):
-    """One instrument's derived values, in the order of their keys in the message."""
-
-    def on_trade(self, trade: Trade) -> Mapping[str, Any]: ...
-    def on_book(self, book: OrderBook) -> Mapping[str, Any]: ...
-    def restart(self) -> None:
-        """Windows begin anew: there was a gap."""
-
-
-class RawValues:
-    """No windows: what one message says by itself, exact."""
-
-    def on_trade(self, trade: Trade) -> Mapping[str, Any]:
-        return {
-            "transaction_price": price(trade.px_e8),
-            "trading_volume": number(EXACT.multiply(trade.price, trade.amount)),
-        }
-
-    def on_book(self, book: OrderBook) -> Mapping[str, Any]:
-        has_bid, has_ask = book.best_bid is not None, book.best_ask is not None
-        decimals = book.sz_decimals
-        return {
-            "best_bid_price": price(book.best_bid_e8) if has_bid else None,
-            "best_bid_size": size(book.best_bid_lots, decimals) if has_bid else None,
-            "best_ask_price": price(book.best_ask_e8) if has_ask else None,
-            "best_ask_size": size(book.best_ask_lots, decimals) if has_ask else None,
-        }
-
-    def restart(self) -> None: ...
-
-
 class MarketDataPublisher:
-    """`send_trade`, `send_book`: of the two sockets. `features(symbol)` makes what derives values for an instrument."""
+    """`send_trade`, `send_book`: of the two sockets. The other arguments are those of the settings."""
 
     def __init__(
         self,
@@ -74,26 +44,32 @@ class MarketDataPublisher:
         deltas: bool = False,
         checkpoint_every_ms: int = 1_000,
         with_snapshots: bool = False,
-        features: Callable[[str], Features] = lambda symbol: RawValues(),
+        window_size: int = 20,
+        ofi: str = "cks",
     ) -> None:
         self._connector = connector
         self._send_trade, self._send_book = send_trade, send_book
         self._depth, self._deltas, self._with_snapshots = depth_levels, deltas, with_snapshots
         self._checkpoint_ns = checkpoint_every_ms * 1_000_000
-        self._features = features
+        self._window_size, self._ofi = window_size, ofi
         self._instruments: list[_Instrument] = []
         self._removers: list[Callable[[], None]] = []
-        self.crossed_books = 0
+        self.refused_books = 0
+        """Crossed, locked or out of order; the venue's next frame takes their place."""
 
-    def start(self, feeds: tuple[Feed, ...], resolve: Callable[[str], str]) -> None:
-        """Watch and publish. `resolve(symbol)`: the venue's name of an instrument. Raises `ConfigError` for an unknown one."""
+    def start(self, feeds: tuple[Feed, ...], resolve: Callable[[str], TradingRule]) -> None:
+        """Watch and publish. `resolve(symbol)`: an instrument's rule. Raises `ConfigError` for an unknown one."""
         for feed in feeds:
             for symbol in feed.symbols:
-                coin = resolve(symbol)
+                rule = resolve(symbol)
+                coin = rule.coin
                 self._connector.watch(
                     coin, book=feed.enable_orderbook, bbo=not feed.enable_orderbook, trades=feed.enable_trades
                 )
-                one = _Instrument(self, symbol, self._features(symbol), feed, self._deltas and not feed.snapshots_only)
+                features = InstrumentFeatures(
+                    rule, window_size=self._window_size, depth_levels=self._depth, ofi=self._ofi
+                )
+                one = _Instrument(self, symbol, features, feed, self._deltas and not feed.snapshots_only)
                 self._instruments.append(one)
                 if feed.enable_orderbook:
                     self._removers.append(self._connector.on_book(coin, one.on_book))
@@ -119,7 +95,9 @@ class MarketDataPublisher:
 class _Instrument:
     """One symbol's numbers, windows and last published levels."""
 
-    def __init__(self, of: MarketDataPublisher, symbol: str, features: Features, feed: Feed, deltas: bool) -> None:
+    def __init__(
+        self, of: MarketDataPublisher, symbol: str, features: InstrumentFeatures, feed: Feed, deltas: bool
+    ) -> None:
         self._of, self._symbol, self._features = of, symbol, features
         self._deltas = deltas
         self._interval_ns = int(feed.snapshot_interval * 1e9)
@@ -130,7 +108,7 @@ class _Instrument:
         self._seen_order: deque[tuple[int, int]] = deque()
         self._subscribed_ms = clock.wall_clock_ms()
         self._window: tuple[list[Level], list[Level]] | None = None
-        self._decimals = 0
+        self._decimals = self._refused = 0
         self._book_ns = self._checkpoint_ns = self._recv_ns = 0
 
     def restart(self) -> None:
@@ -171,10 +149,12 @@ class _Instrument:
 
     # -- books ------------------------------------------------------------------------------------------------------
     def on_book(self, book: OrderBook) -> None:
-        if book.is_crossed or (book.best_bid_e8 and book.best_bid_e8 == book.best_ask_e8):
-            self._of.crossed_books += 1
+        if book.bad_count != self._refused:  # refused frames between the last book and this one
+            self._of.refused_books += book.bad_count - self._refused
+            self._refused = book.bad_count
             self._window = None
-            self._features.restart()
+            self._features.restart_book()
+        if book.is_stale:
             return
         derived = self._features.on_book(book)
         depth = self._of._depth

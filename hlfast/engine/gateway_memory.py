@@ -60,6 +60,8 @@ class Record:
     order: InFlightOrder | None = None
     cum_lots: int = 0
     parent: str = ""
+    lost: str = ""
+    """The venue's words, where a replace took the order away and put nothing in its place."""
     was_throttled: bool = False
     is_announced: bool = False
     """Accepted was told in this run."""

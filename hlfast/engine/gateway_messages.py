@@ -1,4 +1,4 @@
-"""What a client may write, read strictly (layer 4, cold): bytes → `Place`, `Cancel`, `Replace`, `Resend`, or `Refused`.
+"""What a client may write, read strictly (layer 4, cold): `Envelope` → `Place`, `Cancel`, `Replace`, `Resend`, or `Refused`.
 
 Numbers are exact decimals: never binary floating point, never "absent" because they cannot be read. A field of the
 wrong type, over its length, or given twice with two values refuses the message and is named. Nothing here knows of a
@@ -7,35 +7,28 @@ venue or a socket; no input raises anything but `Refused`.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from hlfast.engine.gateway_reasons import canonical_of
+from hlfast.engine.gateway_envelope import ID_MAX, NUMBER_MAX, Envelope, Refused, brief, compact, kind_of
 
-MESSAGE_MAX = 64 * 1024
-ID_MAX, TAGS_MAX, KEY_MAX, VALUE_MAX = 128, 32, 64, 256
-NUMBER_MAX = 64
-"""Characters of a number."""
+TAGS_MAX, KEY_MAX, VALUE_MAX = 32, 64, 256
 SPAN = 30
 """Powers of ten that a number may lie away from 1."""
 DAY_NS = 86_400_000_000_000
 AHEAD_NS = 60_000_000_000
 
 _NUMBER = re.compile(r"\+?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?\Z", re.ASCII)
-_ID = re.compile(r"[!-~]{1,128}\Z")
-_SEEN_ID = re.compile(rb'"cl_id"\s*:\s*"([!-~]{1,128}?)"')
-_TYPES = {
+KINDS = {
     "limit": ("limit", False),
     "market": ("market", False),
     "stop": ("stop", True),
     "stop_market": ("stop", True),
     "stop_limit": ("stop_limit", True),
 }
-_TIFS = {"gtc": "Gtc", "ioc": "Ioc", "po": "Alo", "post_only": "Alo", "postonly": "Alo", "alo": "Alo"}
+TIFS = {"gtc": "Gtc", "ioc": "Ioc", "po": "Alo", "post_only": "Alo", "postonly": "Alo", "alo": "Alo"}
 _ROLES = {
     **dict.fromkeys(("tp", "takeprofit", "take_profit"), "tp"),
     **dict.fromkeys(("sl", "stop", "stoploss", "stop_loss"), "sl"),
@@ -61,28 +54,6 @@ _KNOWN_PARAMS = _BRACKET | {
     "cl_id_to_cancel", "cancel_cl_id_to_cancel", "cancel_exchange_order_id", "cl_id_to_replace",
     "replace_cl_id_to_replace", "replace_new_price", "replace_new_size",
 }  # fmt: skip
-
-
-class Refused(Exception):
-    """A message that is answered with a rejected report. `raw`: a gateway code; `canonical` as the table says."""
-
-    def __init__(self, raw: str, text: str, canonical: str | None = None) -> None:
-        super().__init__(text)
-        self.raw, self.text = raw, text
-        self.canonical = canonical_of(raw) if canonical is None else canonical
-
-
-@dataclass
-class Envelope:
-    """What every report about the message needs, as far as it could be read."""
-
-    cl_id: str = ""
-    action: str | None = None
-    tags: dict[str, str] = field(default_factory=dict)
-    digest: bytes = b""
-    """Of every key and value but `ts_ns` and `tags`."""
-    is_readable: bool = False
-    body: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -151,137 +122,9 @@ class Resend:
     last: int
 
 
-class _NotANumber:
-    """NaN and infinities: a field error where they stand, not a syntax error of the whole message."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-
-def _integer(text: str) -> Any:
-    return int(text) if len(text) <= NUMBER_MAX else _NotANumber(f"{text[:20]}... ({len(text)} digits)")
-
-
-def _decimal(text: str) -> Any:
-    return Decimal(text) if len(text) <= NUMBER_MAX else _NotANumber(f"{text[:20]}... ({len(text)} characters)")
-
-
-_quoted = json.encoder.encode_basestring
-_decoder = json.JSONDecoder(parse_float=_decimal, parse_int=_integer, parse_constant=_NotANumber)
-
-
-def envelope_of(frames: list[bytes]) -> tuple[Envelope, Refused | None]:
-    """The envelope, and what refuses the message before its fields are looked at."""
-    envelope = Envelope()
-    payload = frames[-1] if frames else b""
-    seen = _SEEN_ID.search(payload, 0, MESSAGE_MAX)
-    if seen is not None:
-        envelope.cl_id = seen[1].decode()
-    if len(frames) != 1:
-        return envelope, Refused("bad_message", f"a message is one frame, got {len(frames)}")
-    if len(payload) > MESSAGE_MAX:
-        return envelope, Refused("bad_message", f"a message has at most {MESSAGE_MAX} bytes, got {len(payload)}")
-    try:
-        text = payload.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return envelope, Refused("bad_json", f"bad UTF-8 at byte {error.start}")
-    try:
-        body = _decoder.decode(text)
-        if "\\u" in text:
-            json.dumps(body, ensure_ascii=False, default=_shown).encode()  # halves of surrogate pairs
-    except json.JSONDecodeError as error:
-        return envelope, Refused("bad_json", f"bad JSON at byte {len(text[: error.pos].encode())}")
-    except UnicodeEncodeError:
-        envelope.cl_id = ""
-        return envelope, Refused("bad_json", "half of a surrogate pair stands in a text")
-    except (RecursionError, ValueError, InvalidOperation) as error:
-        return envelope, Refused("bad_json", f"bad JSON: {type(error).__name__}")
-    if not isinstance(body, dict):
-        return envelope, Refused("bad_json", f"the message must be an object, got {_kind(body)}")
-    envelope.body, envelope.is_readable = body, True
-    try:
-        envelope.tags = _echo(body.get("tags"))
-        envelope.digest = _digest(body)
-    except RecursionError:
-        return envelope, Refused("bad_json", "bad JSON: nested too deeply")
-    action = body.get("action")
-    if isinstance(action, str) and action.lower() in ("place", "cancel", "replace", "resend"):
-        envelope.action = action.lower()
-    cl_id = body.get("cl_id")
-    if cl_id is None or cl_id == "":
-        envelope.cl_id = ""
-        return envelope, Refused("missing_cl_id", "cl_id is required")
-    envelope.cl_id = cl_id if isinstance(cl_id, str) else ""
-    if not isinstance(cl_id, str) or not _ID.match(cl_id):
-        return envelope, Refused(
-            "bad_field", f"cl_id must be 1 to {ID_MAX} printable ASCII characters without spaces, got {_brief(cl_id)}"
-        )
-    version = body.get("version")
-    if version is not None and (isinstance(version, bool) or version not in (1, "1")):
-        return envelope, Refused("unsupported_version", f"version must be 1, got {_brief(version)}")
-    if action is None or action == "":
-        return envelope, Refused("missing_action", "action is required: place, cancel, replace or resend")
-    if envelope.action is None:
-        return envelope, Refused(
-            "invalid_action", f"action must be place, cancel, replace or resend, got {_brief(action)}"
-        )
-    return envelope, None
-
-
-def _shown(value: Any) -> str:
-    return value.text if isinstance(value, _NotANumber) else str(value)
-
-
-def _compact(value: Any) -> str:
-    """The JSON text of a value, without spaces; numbers as they were written."""
-    if isinstance(value, str):
-        return _quoted(value)
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    if isinstance(value, (int, Decimal)):
-        return str(value)
-    if isinstance(value, _NotANumber):
-        return value.text
-    if isinstance(value, list):
-        return "[" + ",".join(map(_compact, value)) + "]"
-    return "{" + ",".join(f"{_quoted(key)}:{_compact(one)}" for key, one in value.items()) + "}"
-
-
-def _echo(tags: Any) -> dict[str, str]:
-    """Tags as they are echoed: texts unchanged, everything else as its JSON text; null is absent."""
-    if not isinstance(tags, dict):
-        return {}
-    return {key: one if isinstance(one, str) else _compact(one) for key, one in tags.items() if one is not None}
-
-
-def _digest(body: dict[str, Any]) -> bytes:
-    content = {key: value for key, value in body.items() if key not in ("ts_ns", "tags")}
-    return hashlib.blake2b(_canonical.encode(content).encode(), digest_size=16).digest()
-
-
-def _marked(value: Any) -> list[str]:
-    """A number as it was written, apart from the text that looks the same."""
-    return ["number", _shown(value)]
-
-
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_marked)
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, _NotANumber):
-        return "not a finite number"
-    names = {dict: "an object", list: "an array", str: "text", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
-
-
-def _brief(value: Any) -> str:
-    text = _compact(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
 # -- single fields ------------------------------------------------------------------------------------------------------
 def _bad(name: str, wanted: str, value: Any) -> Refused:
-    return Refused("bad_field", f"{name} must be {wanted}, got {_brief(value)}")
+    return Refused("bad_field", f"{name} must be {wanted}, got {brief(value)}")
 
 
 def _text(name: str, value: Any) -> str | None:
@@ -345,8 +188,8 @@ def _map(name: str, value: Any, *, is_flat: bool) -> dict[str, Any]:
         if len(key.encode()) > KEY_MAX:
             raise Refused("bad_field", f"{name}: the key {key[:20]!r}... has more than {KEY_MAX} bytes")
         if is_flat and isinstance(one, (dict, list)):
-            raise Refused("bad_field", f"{name}.{key} must be a plain value, got {_kind(one)}")
-        if len((one if isinstance(one, str) else _compact(one)).encode()) > VALUE_MAX:
+            raise Refused("bad_field", f"{name}.{key} must be a plain value, got {kind_of(one)}")
+        if len((one if isinstance(one, str) else compact(one)).encode()) > VALUE_MAX:
             raise Refused("bad_field", f"{name}.{key} has more than {VALUE_MAX} bytes")
     return given
 
@@ -359,7 +202,7 @@ def _one(name: str, places: list[tuple[str, Any]], read: Any) -> Any:
         if one is None:
             continue
         if found is not None and one != found:
-            raise Refused("bad_field", f"{name}: {at} says {_brief(found)}, {place} says {_brief(one)}")
+            raise Refused("bad_field", f"{name}: {at} says {brief(found)}, {place} says {brief(one)}")
         found, at = one, place
     return found
 
@@ -426,9 +269,9 @@ def read_place(envelope: Envelope, now_ns: int) -> Place:
     if side not in ("buy", "sell"):
         raise _bad("details.side", "buy or sell", texts["side"])
     given_type = str(texts["order_type"]).lower()
-    if given_type not in _TYPES:
-        raise Refused("unsupported_type", f"order_type must be one of {', '.join(_TYPES)}, got {_brief(given_type)}")
-    kind, is_trigger = _TYPES[given_type]
+    if given_type not in KINDS:
+        raise Refused("unsupported_type", f"order_type must be one of {', '.join(KINDS)}, got {brief(given_type)}")
+    kind, is_trigger = KINDS[given_type]
     assert size is not None
     if size == 0:
         raise Refused("invalid_size", "details.size must be above 0")
@@ -468,9 +311,9 @@ def read_place(envelope: Envelope, now_ns: int) -> Place:
 def _tif(given: str | None, kind: str) -> str:
     if given is None:
         return "Ioc" if kind == "market" else "Gtc"
-    tif = _TIFS.get(given.lower())
+    tif = TIFS.get(given.lower())
     if tif is None:
-        raise Refused("unsupported_tif", f"time_in_force must be GTC, IOC or PO, got {_brief(given)}")
+        raise Refused("unsupported_tif", f"time_in_force must be GTC, IOC or PO, got {brief(given)}")
     if kind == "market":
         if tif == "Alo":
             raise Refused("unsupported_tif", "a market order cannot be post-only")
@@ -516,7 +359,7 @@ def _bracket(f: _Fields, is_buy: bool, kind: str, price: Decimal | None, size: D
     if p.get("mode") is None:
         raise Refused("bad_field", "bracket.mode is required beside other bracket.* keys")
     if str(p["mode"]).lower() != "bundle":
-        raise Refused("invalid_bracket", f"bracket.mode must be bundle, got {_brief(p['mode'])}")
+        raise Refused("invalid_bracket", f"bracket.mode must be bundle, got {brief(p['mode'])}")
     if kind not in ("limit", "market"):
         raise Refused("invalid_bracket", "the entry of a bracket is a limit or market order")
     own = _number("bracket.size", p.get("size"))
@@ -528,7 +371,7 @@ def _bracket(f: _Fields, is_buy: bool, kind: str, price: Decimal | None, size: D
             continue
         given = _text(f"bracket.{role}.type", p.get(f"{role}.type")) or "stop"
         if given.lower() not in ("stop", "stop_limit", "limit"):
-            raise Refused("invalid_bracket", f"bracket.{role}.type must be stop or stop_limit, got {_brief(given)}")
+            raise Refused("invalid_bracket", f"bracket.{role}.type must be stop or stop_limit, got {brief(given)}")
         trigger = _number(f"bracket.{role}.px", p.get(f"{role}.px"))
         if not trigger:
             raise Refused("invalid_bracket", f"bracket.{role}.px is required above 0")

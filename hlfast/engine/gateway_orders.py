@@ -1,9 +1,8 @@
-"""The gateway's order desk (layer 4): requests become orders of a connector, its events become reports and fills.
+"""The gateway's order desk (layer 4): clients' requests become orders, cancels and modifies of a connector.
 
 Each request is checked in the contract's order (shape, id, version, action, repeat, fields, venue, symbol, grid, age,
-connection), and the first failure is its answer. An order that was sent is answered on evidence only: accepted when the
-venue has confirmed it, rejected when it is proven that it is not live and never will be. What is not known is not told;
-the connector asks until it is. Everything goes through `core.connector_base`.
+connection), and the first failure is its answer. What becomes of what was sent is told by `gateway_news`. Everything goes
+through `core.connector_base`.
 """
 
 from __future__ import annotations
@@ -14,31 +13,26 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from hlfast import clock
-from hlfast.core import events as ev
 from hlfast.core.connector_base import ConnectorBase
-from hlfast.core.fixed import scaled_to_decimal, to_scaled
-from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.core.trading_rule import TradingRule
 from hlfast.engine import gateway_messages as read
+from hlfast.engine.gateway_envelope import Envelope, Refused, envelope_of
 from hlfast.engine.gateway_events import OrderEventPublisher
+from hlfast.engine.gateway_grid import Grid
 from hlfast.engine.gateway_memory import Ended, Memory, Record, Waiting
-from hlfast.engine.gateway_messages import Envelope, Refused
-from hlfast.engine.gateway_reasons import RETRIED, end_of, refusal_of, words_of
-from hlfast.engine.gateway_reports import Reports, details_of
+from hlfast.engine.gateway_news import OrderNews
+from hlfast.engine.gateway_reasons import RETRIED
+from hlfast.engine.gateway_reports import Reports
 from hlfast.engine.gateway_symbols import SymbolTable
 from hlfast.errors import ConfigError, HlfastError, NotReady, OrderDenied, RangeError
 from hlfast.types import OrderParams, OrderType, TradeType, Trigger
 
 log = logging.getLogger("hlfast")
 
-STOP_CAP_BPS = 1_000
-"""A stop without a price is capped this far beyond its trigger, as the venue's own interface does it."""
 CANCEL_AGAIN_NS = 1_000_000_000
 _OWN_CLOID = re.compile(r"0x[0-9a-fA-F]{32}\Z")
-NEVER_LIVE = "Order was never placed, already canceled, or filled"
 
 _NOT_SENT: tuple[tuple[str, str], ...] = (
     # how our own refusals begin, and their gateway codes
@@ -58,7 +52,6 @@ class DeskSettings:
     """The venue's key, then its aliases."""
     max_order_age_ms: int = 5_000
     is_strict: bool = False
-    ioc_book_max_age_ms: int = 10_000
 
 
 class OrderDesk:
@@ -75,11 +68,10 @@ class OrderDesk:
     ) -> None:
         self.connector, self.reports, self.events, self.memory = connector, reports, events, memory
         self.settings = settings
+        self.news = OrderNews(connector, reports, events, memory, settings.venues[0], self.symbols)
         self._later = later
-        self._removers: list[Callable[[], None]] = []
         self._table: SymbolTable | None = None
         self._table_of: Mapping[str, TradingRule] | None = None
-        self._started_ms = clock.wall_clock_ms()
         self.is_stopping = False
         self.bad_messages = 0
         self.unknown_params = 0
@@ -93,7 +85,7 @@ class OrderDesk:
     # -- messages ---------------------------------------------------------------------------------------------------
     def on_message(self, frames: list[bytes], may_trade: bool = True) -> None:
         try:
-            envelope, refused = read.envelope_of(frames)
+            envelope, refused = envelope_of(frames)
         except Exception as error:  # whatever a message may do: it is answered
             log.exception("a message could not be looked at")
             envelope, refused = Envelope(), Refused("processing_error", f"internal error: {type(error).__name__}")
@@ -186,7 +178,7 @@ class OrderDesk:
         if asked.bracket is not None and not rule.is_perpetual:
             raise Refused("invalid_bracket", "brackets are for perpetuals")
         strict = self.settings.is_strict if asked.is_strict is None else asked.is_strict
-        grid = _Grid(rule, strict)
+        grid = Grid(rule, strict)
         size = grid.size(asked.size)
         price = None if asked.price is None else grid.price(asked.price, asked.is_buy)
         trigger = None
@@ -231,7 +223,7 @@ class OrderDesk:
         size: Decimal,
         parent: Record,
     ) -> tuple[OrderParams, Record]:
-        grid, is_buy = _Grid(rule, strict), not asked.is_buy
+        grid, is_buy = Grid(rule, strict), not asked.is_buy
         cl_id = f"{parent.cl_id}::{leg.role}"
         if isinstance(self.memory.find(cl_id), Record) and cl_id in self.memory.live:
             raise Refused("cl_id_reused", f"{cl_id} names another order")
@@ -313,7 +305,7 @@ class OrderDesk:
                 if record.state == "pending":  # else its failure was told as an event already
                     own = Envelope(record.cl_id, "place")
                     told = self.reports.rejection(own, refused, record.tags)
-                    self._answer(record, "rejected", refused.canonical, told)
+                    self.news.answer(record, "rejected", refused.canonical, told)
 
     # -- cancelling -------------------------------------------------------------------------------------------------
     def _target(self, cl_id: str | None, oid: int | None) -> Record | Ended | None:
@@ -321,7 +313,7 @@ class OrderDesk:
             return found
         number = oid if oid is not None else int(cl_id) if cl_id and cl_id.isdigit() and len(cl_id) < 19 else None
         order = None if number is None else self.connector.tracker.get_order_by_exchange_id(number)
-        return None if order is None else self._record_of(order)
+        return None if order is None else self.news.record_of(order)
 
     def _cancel(self, envelope: Envelope) -> None:
         asked = read.read_cancel(envelope, clock.epoch_ns())
@@ -400,7 +392,7 @@ class OrderDesk:
         if order is None:
             raise Refused("unknown_order", f"{asked.target} is not live")
         rule = self.connector.resolve(order.coin)
-        grid = _Grid(rule, self.settings.is_strict)
+        grid = Grid(rule, self.settings.is_strict)
         price = None if asked.price is None else grid.price(asked.price, order.is_buy)
         size = None if asked.size is None else grid.size(asked.size)
         if size is not None and size <= order.filled_amount:
@@ -426,18 +418,6 @@ class OrderDesk:
             target.replace = None
             raise Refused("modify_rejected", f"{asked.target} is {order.state}: it cannot be replaced now")
 
-    def _answer_replace(self, record: Record, code: tuple[str, str] | None, text: str) -> None:
-        waiting, record.replace = record.replace, None
-        if waiting is None:
-            return
-        if code is None:
-            told = self.reports.request_report(waiting.cl_id, "replace", waiting.tags, "ok", text)
-        else:
-            refused = Refused(code[1], text, code[0])
-            told = self.reports.rejection(Envelope(waiting.cl_id, "replace"), refused, waiting.tags)
-        self.memory.keep_replace(waiting.cl_id, waiting.digest, told)
-        self.reports.stream.tell(told)
-
     # -- resending --------------------------------------------------------------------------------------------------
     def _resend(self, envelope: Envelope) -> None:
         asked = read.read_resend(envelope, clock.epoch_ns())
@@ -451,278 +431,6 @@ class OrderDesk:
         for start in range(0, len(messages), 500):
             chunk = messages[start : start + 500]
             self._later(lambda chunk=chunk: stream.again(chunk))  # type: ignore[misc]
-
-    # -- the connector's events -------------------------------------------------------------------------------------
-    def attach(self) -> None:
-        on = self.connector.on
-        self._removers = [
-            on(ev.OrderCreated, self._on_created),
-            on(ev.OrderStateChanged, self._on_state),
-            on(ev.OrderFilled, self._on_fill),
-            on(ev.OrderCompleted, self._on_completed),
-            on(ev.OrderCancelled, self._on_cancelled),
-            on(ev.OrderFailed, self._on_failed),
-            on(ev.OrderExpired, self._on_failed),
-            on(ev.OrderCancelRejected, self._on_cancel_rejected),
-            on(ev.OrderModified, self._on_modified),
-            on(ev.OrderModifyRejected, self._on_modify_rejected),
-            on(ev.ConnectorError, self._on_error),
-        ]
-
-    def detach(self) -> None:
-        while self._removers:
-            self._removers.pop()()
-
-    def _record_of(self, order: InFlightOrder) -> Record:
-        """The client's record of an order; one that was placed elsewhere is known by the venue's id."""
-        record = self.memory.record_of(order.client_order_id)
-        if record is None:
-            name = str(order.exchange_order_id or order.client_order_id)
-            record = Record(
-                name,
-                b"",
-                {"execution_type": "external", "venue": self.settings.venues[0]},
-                coid=order.client_order_id,
-                is_external=True,
-                state="accepted" if order.was_created else "pending",
-            )
-            self.memory.add(record)
-        if record.order is None:
-            record.order = order
-        return record
-
-    def announce(self) -> None:
-        """After a start: every live order is told once, and what earlier runs left without an answer gets it."""
-        tracker = self.connector.tracker
-        for order in [*self.connector.orders, *tracker.external_orders]:
-            record = self._record_of(order)
-            record.cum_lots = max(record.cum_lots, order.filled_lots)
-            if order.was_created and not record.is_announced and not record.is_ended:
-                self._accept(record, order, "resting", 0, "recovered")
-        for record in list(self.memory.live.values()):
-            order_found = record.order or self.connector.get_order(record.coid)
-            if order_found is None:
-                refused = Refused("transport_error", "not sent: the gateway ended before the order left")
-                told = self.reports.rejection(Envelope(record.cl_id, "place"), refused, record.tags)
-                self._answer(record, "rejected", refused.canonical, told, "recovered")
-            elif order_found.is_done:
-                self._catch_up(record, order_found)
-
-    def _catch_up(self, record: Record, order: InFlightOrder) -> None:
-        """An order that ended in an earlier run, whose end was not told."""
-        record.order, record.cum_lots = order, order.filled_lots
-        state = str(order.state)
-        if state == "FILLED":
-            if record.state == "pending":
-                self._accept(record, order, "filled", 0, "recovered")
-            self._finish_filled(record)
-        elif state == "CANCELLED":
-            if record.state == "pending":
-                self._accept(record, order, "resting", 0, "recovered")
-            canonical, raw = end_of(order.reason)
-            self._cancelled(record, order, canonical, raw, order.reason, order.end_time_ms, "recovered")
-        else:
-            canonical, raw = ("expired", "ttl_expired") if state == "EXPIRED" else refusal_of(order.reason)
-            self._refused(record, order, canonical, raw, order.reason, order.end_time_ms, "recovered")
-
-    def _answer(self, record: Record, state: str, canonical: str, told: Any, *flags: str) -> None:
-        first = record.state == "pending"
-        self.memory.keep(record, state, canonical, told)
-        if record.is_adjusted and state == "accepted":
-            flags = (*flags, "adjusted")
-        self.reports.stream.tell(told, *flags)
-        if first and record.repeats:
-            record.repeats = 0
-            self.reports.stream.tell(told, "duplicate")
-
-    def _accept(self, record: Record, order: InFlightOrder, word: str, time_ms: int, *flags: str) -> None:
-        record.is_announced = True
-        told = self.reports.order_report(
-            record,
-            order,
-            "accepted",
-            "ok",
-            word,
-            word,
-            time_ms,
-            "place",
-            details_of(record, order, self._name(order), 2),
-        )
-        self._answer(record, "accepted", "ok", told, *flags)
-
-    def _name(self, order: InFlightOrder) -> str:
-        return self.symbols().canonical(order.coin)
-
-    @staticmethod
-    def _flags(event: Any) -> tuple[str, ...]:
-        return ("recovered",) if event.recovered else ()
-
-    def _on_created(self, event: ev.OrderCreated) -> None:
-        order = event.order
-        record = self._record_of(order)
-        if not record.is_announced:
-            word = "filled" if order.tif in ("Ioc", "FrontendMarket") else "resting"
-            if order.trigger_px_e8:
-                word = "waitingForTrigger"
-            self._accept(record, order, word, event.time_ms, *self._flags(event))
-        self.events.created(order, record.cl_id, self._name(order))
-
-    def _on_state(self, event: ev.OrderStateChanged) -> None:
-        word = str(event.new_state)
-        if word in ("PENDING_SUBMIT", "PENDING_CANCEL"):
-            record = self._record_of(event.order)
-            self.events.update(event.order, record.cl_id, self._name(event.order))
-
-    def _on_fill(self, event: ev.OrderFilled) -> None:
-        order, fill = event.order, event.fill
-        record = self._record_of(order)
-        decimals = order.sz_decimals
-        lots = fill.lots if fill.sz_decimals == decimals else to_scaled(fill.amount, decimals)
-        record.cum_lots += lots
-        is_recovered = event.recovered or fill.time_ms < self._started_ms
-        flags = (*(("recovered",) if is_recovered else ()), *(("late",) if event.is_late else ()))
-        self.reports.fill(record, order, fill, self._name(order), flags)
-        self.events.fill(order, fill, record.cl_id, self._name(order), record.cum_lots, event.is_partial)
-
-    def _finish_filled(self, record: Record) -> None:
-        self.memory.keep(record, "filled", "ok", None)
-        self._answer_cancels(record, "already_filled", "filled")
-        self._answer_replace(record, ("venue_reject", "unknown_order"), "the order was filled")
-
-    def _on_completed(self, event: ev.OrderCompleted) -> None:
-        self._finish_filled(self._record_of(event.order))
-
-    def _on_cancelled(self, event: ev.OrderCancelled) -> None:
-        record = self._record_of(event.order)
-        canonical, raw = end_of(event.reason)
-        self._cancelled(record, event.order, canonical, raw, event.reason, event.time_ms, *self._flags(event))
-
-    def _cancelled(
-        self, record: Record, order: InFlightOrder, canonical: str, raw: str, text: str, time_ms: int, *flags: str
-    ) -> None:
-        text = text or "canceled"
-        told = self.reports.order_report(
-            record,
-            order,
-            "canceled",
-            canonical,
-            text,
-            raw,
-            time_ms,
-            None,
-            details_of(record, order, self._name(order), 1),
-        )
-        self._answer(record, "canceled", canonical, told, *flags)
-        self.events.cancelled(order, record.cl_id, self._name(order), text)
-        self._answer_cancels(record, "canceled", "canceled")
-        self._answer_replace(record, (canonical if canonical != "ok" else "venue_reject", "unknown_order"), text)
-
-    def _on_failed(self, event: ev.OrderFailed | ev.OrderExpired) -> None:
-        record, order = self._record_of(event.order), event.order
-        if isinstance(event, ev.OrderExpired):
-            canonical, raw, text = "expired", "ttl_expired", event.reason
-        else:
-            text = event.reject.text if event.reject is not None else event.reason
-            canonical, raw = refusal_of(text)
-            text = words_of(text)
-            if raw == "transport_error" and record.was_throttled:
-                canonical, raw = "rate_limited", "too_many_requests"
-        self._refused(record, order, canonical, raw, text, event.time_ms, *self._flags(event))
-
-    def _refused(
-        self, record: Record, order: InFlightOrder, canonical: str, raw: str, text: str, time_ms: int, *flags: str
-    ) -> None:
-        if record.state == "accepted":  # a trigger order that the venue refused when it fired
-            self._cancelled(record, order, canonical, raw, text, time_ms, *flags)
-            return
-        told = self.reports.order_report(record, order, "rejected", canonical, text, raw, time_ms, "place", None)
-        self._answer(record, "rejected", canonical, told, *flags)
-        self.events.failed(order, record.cl_id, self._name(order), f"{canonical}: {text}")
-        self._answer_cancels(record, "already_done", "rejected")
-        self._answer_replace(record, ("venue_reject", "unknown_order"), text)
-
-    def _answer_cancels(self, record: Record, raw: str, text: str) -> None:
-        waiting, record.cancels = record.cancels, []
-        for one in waiting:
-            self.reports.stream.tell(self.reports.request_report(one.cl_id, "cancel", one.tags, raw, text))
-
-    def _on_cancel_rejected(self, event: ev.OrderCancelRejected) -> None:
-        """Not live there: the connector asks what became of it. Any other refusal is the answer."""
-        record = self._record_of(event.order)
-        if event.reason.startswith(NEVER_LIVE) or "no known outcome" in event.reason:
-            return
-        canonical, raw = refusal_of(event.reason)
-        raw = "cancel_rejected" if raw == "exchange_rejected" else raw
-        waiting, record.cancels = record.cancels, []
-        for one in waiting:
-            refused = Refused(raw, event.reason, canonical)
-            self.reports.stream.tell(self.reports.rejection(Envelope(one.cl_id, "cancel"), refused, one.tags))
-
-    def _on_modified(self, event: ev.OrderModified) -> None:
-        record, order = self._record_of(event.order), event.order
-        text = f"replaced {order.exchange_order_ids[-2]}" if len(order.exchange_order_ids) > 1 else "replaced"
-        told = self.reports.order_report(
-            record, order, "replaced", "ok", text, "replaced", event.time_ms, None,
-            details_of(record, order, self._name(order), 0),
-        )  # fmt: skip
-        self._answer(record, "accepted", "ok", told, *self._flags(event))
-        self.events.update(order, record.cl_id, self._name(order))
-        self._answer_replace(record, None, "replaced")
-
-    def _on_modify_rejected(self, event: ev.OrderModifyRejected) -> None:
-        record = self._record_of(event.order)
-        canonical, raw = refusal_of(event.reason)
-        self._answer_replace(
-            record, (canonical, "modify_rejected" if raw == "exchange_rejected" else raw), event.reason
-        )
-
-    def _on_error(self, event: ev.ConnectorError) -> None:
-        """Orders whose outcome is not known are told as events, not as reports."""
-        if event.code not in ("unknown_outcome", "unreadable_answer"):
-            return
-        for order in self.connector.tracker.orders_to_ask_about:
-            if order.unresolved and order.client_order_id in event.text:
-                record = self._record_of(order)
-                record.was_throttled = record.was_throttled or "429" in event.text
-                self.events.update(order, record.cl_id, self._name(order))
-
-
-class _Grid:
-    """A request's numbers on the instrument's grid. `is_adjusted`: one of them is not what was asked for."""
-
-    def __init__(self, rule: TradingRule, is_strict: bool) -> None:
-        self._rule, self._is_strict = rule, is_strict
-        self.is_adjusted = False
-
-    def _fit(self, given: Decimal, fit: Callable[[str], int], mode: str, decimals: int, raw: str) -> Decimal:
-        try:
-            value = scaled_to_decimal(fit("refuse" if self._is_strict else mode), decimals)
-        except RangeError as error:
-            raise Refused(raw, str(error)) from None
-        self.is_adjusted = self.is_adjusted or value != given
-        return value
-
-    def price(self, given: Decimal, is_buy: bool) -> Decimal:
-        """Never worse for the sender: down for a buy, up for a sell."""
-        side = TradeType.BUY if is_buy else TradeType.SELL
-        return self._fit(given, lambda mode: self._rule.price_e8(given, side, mode), "passive", 8, "parameter_error")
-
-    def trigger(self, given: Decimal) -> Decimal:
-        return self._fit(given, lambda mode: self._rule.price_e8(given, None, mode), "nearest", 8, "parameter_error")
-
-    def cap(self, trigger: Decimal, is_buy: bool) -> Decimal:
-        """The worst price of a stop that names none."""
-        far = trigger * (10_000 + (STOP_CAP_BPS if is_buy else -STOP_CAP_BPS)) / 10_000
-        side = TradeType.BUY if is_buy else TradeType.SELL
-        return scaled_to_decimal(self._rule.price_e8(far, side, "passive"), 8)
-
-    def size(self, given: Decimal) -> Decimal:
-        step = self._rule.step_size
-        if given < step and not self._is_strict:
-            raise Refused("size_too_small", f"size {given} is less than the step {step} of {self._rule.coin}")
-        return self._fit(
-            given, lambda mode: self._rule.lots(given, mode), "passive", self._rule.sz_decimals, "invalid_size"
-        )
 
 
 def _refused_by(error: Exception, otherwise: str) -> Refused:

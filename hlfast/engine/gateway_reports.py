@@ -13,8 +13,8 @@ import orjson
 from hlfast.core.fixed import scaled_to_decimal
 from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.core.updates import TradeUpdate
+from hlfast.engine.gateway_envelope import Envelope, Refused
 from hlfast.engine.gateway_memory import Record
-from hlfast.engine.gateway_messages import Envelope, Refused
 from hlfast.engine.gateway_text import Stream, Told, average, number, price, size, told
 
 _TIFS = {"Gtc": "GTC", "Alo": "PO", "Ioc": "IOC", "FrontendMarket": "IOC"}
@@ -119,8 +119,16 @@ class Reports:
         return told(head, time_ms * MS_NS, tail)
 
     def fill(
-        self, record: Record, order: InFlightOrder, fill: TradeUpdate, symbol: str, flags: Sequence[str] = ()
+        self,
+        record: Record,
+        order: InFlightOrder,
+        fill: TradeUpdate,
+        symbol: str,
+        flags: Sequence[str] = (),
+        cum_lots: int | None = None,
     ) -> None:
+        """`cum_lots`: filled with this fill; None: all that has been told."""
+        cum_lots = record.cum_lots if cum_lots is None else cum_lots
         decimals, stream = order.sz_decimals, self.fills
         body: dict[str, Any] = {"version": 1, "cl_id": record.cl_id}
         if fill.exchange_order_id:
@@ -138,8 +146,8 @@ class Reports:
             "venue_ts_ns": fill.time_ms * MS_NS,
         }
         if not record.is_external:
-            body["leaves_size"] = size(max(order.lots - record.cum_lots, 0), decimals)
-            body["cum_size"] = number(scaled_to_decimal(record.cum_lots, decimals))
+            body["leaves_size"] = size(max(order.lots - cum_lots, 0), decimals)
+            body["cum_size"] = number(scaled_to_decimal(cum_lots, decimals))
         body |= {"run_id": stream.run_id, "seq": stream.next_seq(), "tags": _fill_tags(record)}
         message = orjson.dumps(body | dict.fromkeys(flags, True))
         stream.publish(message)

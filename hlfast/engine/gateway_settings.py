@@ -55,6 +55,10 @@ class GatewaySettings:
     journal: bool = True
     stale_ms: int = 30_000
     reconnect_delay_ms: int = 250
+    metrics: str = ""
+    """HOST:PORT to serve them to Prometheus; empty: nowhere."""
+    metrics_remote: bool = False
+    """Beyond loopback too."""
     curve: Curve | None = None
 
     def __post_init__(self) -> None:
@@ -137,6 +141,8 @@ _KEYS: dict[str, tuple[str, type]] = {
     "quantize": ("quantize", str),
     "journal": ("journal", bool),
     "stale_ms": ("stale_ms", int),
+    "metrics": ("metrics", str),
+    "metrics_remote": ("metrics_remote", bool),
 }
 
 

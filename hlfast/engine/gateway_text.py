@@ -7,6 +7,7 @@ halves, so that it can be told again under another number.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
@@ -70,21 +71,29 @@ def flagged(message: bytes, flag: str) -> bytes:
     return message if word in message[message.rfind(b"}", 0, -1) :] else message[:-1] + word + b"}"
 
 
-class Stream:
-    """One numbered topic: clock, run, numbers, and the last messages."""
+class RisingClock:
+    """Epoch nanoseconds that never decrease: one for all that leaves by one socket."""
 
-    def __init__(self, topic: str, run_id: str, send: Any, kept: int = KEPT) -> None:
+    def __init__(self) -> None:
+        self._newest_ns = 0
+
+    def __call__(self) -> int:
+        self._newest_ns = max(self._newest_ns, clock.epoch_ns())
+        return self._newest_ns
+
+
+class Stream:
+    """One numbered topic: clock, run, numbers, and the last messages. `now`: the clock of its socket."""
+
+    def __init__(
+        self, topic: str, run_id: str, send: Any, kept: int = KEPT, *, now: Callable[[], int] | None = None
+    ) -> None:
         self.topic = topic.encode()
         self.run_id = run_id
         self.seq = 0
-        self.ts_ns = 0
+        self.now = now or RisingClock()
         self._send = send
         self._kept: deque[bytes] = deque(maxlen=kept)
-
-    def now(self) -> int:
-        """Never decreases."""
-        self.ts_ns = max(self.ts_ns, clock.epoch_ns())
-        return self.ts_ns
 
     def publish(self, message: bytes) -> None:
         self._kept.append(message)

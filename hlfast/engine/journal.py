@@ -362,6 +362,15 @@ class Journal:
         if newest is not None:
             db.execute(NONCE, {"signer": self._nonces_of, "nonce": newest["nonce"], "recv_ns": newest["recv_ns"]})
 
+    @property
+    def died_ns(self) -> int:
+        """When the run before this one was last heard of, if it did not come to its end; else 0."""
+        if not self._was_killed:
+            return 0
+        with closing(connect(str(self.path / DATABASE))) as db:
+            newest = db.execute("SELECT max(recv_ns) FROM order_events WHERE run < ?", (self.run,)).fetchone()[0]
+        return int(newest or 0)
+
     def recover(self, *, fill_keys: int = 100_000, ended_s: int = 3_600, ended: int = 10_000) -> JournalState:
         """What the runs before have left: live orders, those that ended in the last `ended_s` seconds of the journal (at
         most `ended`), the identities of the last `fill_keys` fills."""

@@ -155,6 +155,14 @@ class WebSocketSession:
         """True if a message can be handed to a live connection now."""
         return self._listener is not None and self._listener.is_open
 
+    @property
+    def age_ms(self) -> float | None:
+        """Since the last frame of this connection, pongs included; None while there is none."""
+        listener = self._listener
+        if listener is None or not listener.last_recv_ns:
+            return None
+        return max(0, clock.epoch_ns() - listener.last_recv_ns) / 1e6
+
     def send(self, data: bytes) -> bool:
         """Send one text message. False: nothing was sent, as there is no connection. Nothing is ever queued for later."""
         return self._listener is not None and self._listener.send(data)

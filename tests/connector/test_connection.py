@@ -161,7 +161,7 @@ async def test_cut_sockets_come_back_with_their_subscriptions_and_orders(trader,
 
 
 async def test_fills_and_cancels_during_an_outage_are_told_once(trader, exchange, heard, eventually):
-    """L3, L6, G7, G10: what happened while nobody listened is found by asking, once."""
+    """L3, L6, G7, G10, behaviour 129: what happened while nobody listened is found by asking, once."""
     hl, other = await trader(0), await trader(1)
     hit = hl.buy("BTC", "0.003", "50000", tif="Gtc")
     gone = hl.buy("BTC", "0.001", "40000", tif="Gtc")

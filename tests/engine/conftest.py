@@ -288,6 +288,16 @@ async def connector() -> FakeConnector:
     return made
 
 
+@pytest.fixture
+async def scripted_desk(monkeypatch: pytest.MonkeyPatch) -> Any:
+    from .scripted import Desk, Scripted
+
+    connector = Scripted()
+    await connector.connect()
+    connector.quote("BTC", [("83757", "20")], [("83758", "1")])
+    return Desk(connector, monkeypatch)
+
+
 # -- the gateway --------------------------------------------------------------------------------------------------------
 QUICK = hlfast.Settings(backoff_min=0.02, backoff_max=0.2, hold_ms=500, post_timeout_ms=1_000)
 
@@ -410,7 +420,6 @@ async def open_desk(tmp_path: Path) -> AsyncIterator[OpenDesk]:
         journal: Path | None = None,
         connector_settings: hlfast.Settings = QUICK,
         directory: Path | None = None,
-        features: Any = None,
         **options: Any,
     ) -> Desk:
         from dataclasses import replace
@@ -429,8 +438,7 @@ async def open_desk(tmp_path: Path) -> AsyncIterator[OpenDesk]:
                 journal, network=connector.network.name, account=connector.account, signer=connector.signer.address
             )
             connector.use_journal(book)
-        more = {} if features is None else {"features": features}
-        gateway = Gateway(connector, settings, journal=book, **more)
+        gateway = Gateway(connector, settings, journal=book)
         await gateway.start(20)
         ends.append(gateway.stop)
         desk = Desk(exchange, gateway)
@@ -460,11 +468,12 @@ class Process:
             "--directory", str(folder / "s"), "--journal", str(folder / "j"), *arguments,
         ]  # fmt: skip
         self.endpoints: dict[str, str] = {}
+        self.stderr: Any = None
         self.environment = surroundings(HLFAST_STATE=str(folder / "state"))
 
     async def start(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
-            *self.command, stdout=asyncio.subprocess.PIPE, env=self.environment, cwd=HOME
+            *self.command, stdout=asyncio.subprocess.PIPE, stderr=self.stderr, env=self.environment, cwd=HOME
         )
         assert self.process.stdout is not None
         line = await asyncio.wait_for(self.process.stdout.readline(), 60)

@@ -86,7 +86,7 @@ def test_endpoint_and_prefix_are_read_back(publisher):
 
 
 def test_each_kind_has_its_topic_and_its_type(context, publisher):
-    """Behaviours 82 to 85, 87, 88."""
+    """Behaviours 82-85, 87 and 88."""
     reader = Reader(context, publisher)
     tracker, order = live_order()
     tracker.acknowledge(order, 315452584853)

@@ -17,30 +17,6 @@ BIDS = [("83758", "0.5"), ("83757", "20.11305"), ("83756", "4.2")]
 ASKS = [("83759", "3.75"), ("83760", "1.5"), ("83762", "0.8")]
 
 
-class Given:
-    """Stands in for what derives values: the examples' figures."""
-
-    restarts = 0
-
-    def on_trade(self, trade: Trade) -> dict[str, Any]:
-        return {
-            "transaction_price": 83769.0, "trading_volume": 402.0912, "volatility_transaction_price": 0.4714045207910317,
-            "window_size": 3,
-        }  # fmt: skip
-
-    def on_book(self, book: Any) -> dict[str, Any]:
-        return {
-            "best_bid_price": 83758.0, "best_bid_size": 0.5, "best_ask_price": 83759.0, "best_ask_size": 3.75,
-            "midpoint": 83758.5, "relative_spread": 1.1939086779252255e-05, "breadth": 355975.25,
-            "imbalance_lvl1": -0.7647058823529411, "bid_depth_n": 2078262.92885, "ask_depth_n": 506745.85,
-            "depth_n": 2585008.77885, "volatility_mid": 0.4714045207910317, "ofi_rolling": -0.99992, "ofi_method": "cks",
-            "window_size": 3,
-        }  # fmt: skip
-
-    def restart(self) -> None:
-        self.restarts += 1
-
-
 class Told:
     def __init__(self) -> None:
         self.frames: list[list[bytes]] = []
@@ -59,69 +35,75 @@ class Told:
 
 @pytest.fixture
 def opened(connector):
-    def open_(symbol: str = "BTC-USDC-PERP", features: Any = None, feed: Any = None, **options: Any) -> Any:
+    def open_(symbol: str = "BTC-USDC-PERP", feed: Any = None, **options: Any) -> Any:
         trades, books = Told(), Told()
-        more = {} if features is None else {"features": lambda symbol: features}
-        made = MarketDataPublisher(connector, trades, books, **options, **more)
-        made.start((feed or Feed((symbol,)),), lambda name: name.split("-")[0])
+        made = MarketDataPublisher(connector, trades, books, **options)
+        made.start((feed or Feed((symbol,)),), lambda name: connector.rules[name.split("-")[0]])
         return made, trades, books
 
     return open_
 
 
-def test_a_trade_has_the_contracts_bytes(connector, opened):
-    """Contract 11.1, the example, but for number and clock."""
-    _, trades, _ = opened(features=Given())
-    trade = Trade(
-        coin="BTC", price="83769", amount="0.0048", sz_decimals=5, is_buy=False, tid=784469253141982,
-        time_ms=1790358606027, recv_ns=1790358606061000000,
-    )  # fmt: skip
+def test_with_an_empty_side_what_needs_it_is_null_and_no_window_moves(connector, opened):
+    """Contract 11.2, 12: never a constant in place of a value."""
+    _, _, books = opened()
+    connector.quote("BTC", BIDS, ASKS)
+    before = books.last
+    connector.quote("BTC", BIDS, [])
+    told = books.last
+    empty = ("best_ask_price", "best_ask_size", "midpoint", "relative_spread", "breadth", "imbalance_lvl1")
+    assert told["best_bid_price"] == 83758.0 and [told[key] for key in empty] == [None] * len(empty)
+    assert told["ask_depth_n"] == 0.0 and told["bid_depth_n"] == before["bid_depth_n"] > 0
+    assert told["window_size"] == before["window_size"] == 1
+    connector.quote("BTC", BIDS, ASKS)
+    assert books.last["window_size"] == 2 and books.last["ofi_rolling"] == 0.0  # no event over the gap
+
+
+def test_a_refused_book_is_counted_and_windows_and_deltas_begin_anew(connector, opened):
+    """Contract 11.2, 11.3 (must not 35): a crossed frame is not published; the next message is a checkpoint."""
+    made, _, books = opened(deltas=True, with_snapshots=True, checkpoint_every_ms=10_000_000)
+    connector.quote("BTC", BIDS, ASKS)
+    connector.quote("BTC", BIDS, ASKS[1:])
+    assert books.last["window_size"] == 2
+    seen = len(books.frames)
+    book = connector.books["BTC"]
+    assert not book.apply_snapshot([("83770", "1")], ASKS, time_ms=book.time_ms + 1) and book.is_stale
+    connector.quote("BTC", BIDS, ASKS)
+    assert [topic.split("-")[1] for topic in books.topics[seen:]] == ["preprocessed_book_ckpt", "preprocessed_book"]
+    assert books.last["window_size"] == 1 and made.refused_books == 1
+
+
+def test_a_reconnect_restarts_both_windows(connector, opened):
+    """Contract 11.2."""
+    _, trades, books = opened()
+    trade = Trade(coin="BTC", price="83769", amount="0.0048", sz_decimals=5, is_buy=False, tid=1, time_ms=1)
     for handler in connector.handlers[("trade", "BTC")]:
         handler(trade)
-        handler(trade)  # the venue repeats itself after a reconnect
-    ((topic, payload),) = trades.frames
-    assert topic == b"HYPERLIQUID-preprocessed_trades-BTC-USDC-PERP"
-    message = json.loads(payload)
-    replay = ',"replay":true' if "replay" in message else ""
-    assert payload.decode() == (
-        '{"receipt_timestamp_ns":1790358606061000000,"exchange_timestamp_ns":1790358606027000000,"symbol":"BTC-USDC-PERP",'
-        '"exchange":"HYPERLIQUID","price":83769.0,"amount":0.0048,"side":"sell","trade_id":"784469253141982",'
-        '"transaction_price":83769.0,"trading_volume":402.0912,"volatility_transaction_price":0.4714045207910317,'
-        f'"window_size":3,"seq":1,"schema_version":1,"preprocessing_timestamp":"{message["preprocessing_timestamp"]}"{replay}}}'
-    )
-
-
-def test_a_book_has_the_contracts_bytes(connector, opened):
-    """Contract 11.2, the example, but for number and clocks."""
-    _, _, books = opened(features=Given())
     connector.quote("BTC", BIDS, ASKS)
-    ((topic, payload),) = books.frames
-    assert topic == b"HYPERLIQUID-preprocessed_book-BTC-USDC-PERP"
-    m = json.loads(payload)
-    assert payload.decode() == (
-        f'{{"receipt_timestamp_ns":{m["receipt_timestamp_ns"]},"exchange_timestamp_ns":{m["exchange_timestamp_ns"]},'
-        '"symbol":"BTC-USDC-PERP","exchange":"HYPERLIQUID","seq":1,"best_bid_price":83758.0,"best_bid_size":0.5,'
-        '"best_ask_price":83759.0,"best_ask_size":3.75,"midpoint":83758.5,"relative_spread":0.000011939086779252255,'
-        '"breadth":355975.25,"imbalance_lvl1":-0.7647058823529411,"bid_depth_n":2078262.92885,"ask_depth_n":506745.85,'
-        '"depth_n":2585008.77885,"volatility_mid":0.4714045207910317,"ofi_rolling":-0.99992,"ofi_method":"cks",'
-        f'"window_size":3,"schema_version":1,"preprocessing_timestamp":"{m["preprocessing_timestamp"]}",'
-        '"bids":[[83758.0,0.5],[83757.0,20.11305],[83756.0,4.2]],"asks":[[83759.0,3.75],[83760.0,1.5],[83762.0,0.8]]}'
-    ).replace("0.000011939086779252255", _double(payload, "relative_spread"))
+    connector.bus.emit(StreamStatus(stream="market", state="DOWN", reason="cut", recv_ns=clock.epoch_ns()))
+    connector.quote("BTC", BIDS, ASKS)
+    later = Trade(coin="BTC", price="83770", amount="0.0048", sz_decimals=5, is_buy=False, tid=2, time_ms=2)
+    for handler in connector.handlers[("trade", "BTC")]:
+        handler(later)
+    assert books.last["window_size"] == 1 and trades.last["window_size"] == 1
 
 
-def _double(payload: bytes, key: str) -> str:
-    """A statistic is a shortest round-trip double; how its exponent is written is the writer's."""
-    text = payload.decode().split(f'"{key}":')[1].split(",")[0]
-    assert float(text) == 1.1939086779252255e-05
-    return text
-
-
-def test_without_derived_values_their_keys_are_left_out(connector, opened):
-    """Contract 12: never a constant in place of a value."""
-    _, _, books = opened()
-    connector.quote("BTC", BIDS, [])
-    assert books.last["best_bid_price"] == 83758.0 and books.last["best_ask_price"] is None
-    assert "midpoint" not in books.last and "ofi_rolling" not in books.last
+def test_a_replayed_trade_is_told_once_and_marked(connector, opened):
+    """Contract 11.1, 14 (19): what the venue repeats on subscribing; every element of an array is a message."""
+    _, trades, _ = opened()
+    old, new = clock.wall_clock_ms() - 60_000, clock.wall_clock_ms() + 1_000
+    for time_ms, tid in ((old, 1), (old, 2), (old, 1), (new, 3), (new, 4)):
+        trade = Trade(coin="BTC", price="83769", amount="0.0048", sz_decimals=5, is_buy=False, tid=tid, time_ms=time_ms)
+        for handler in connector.handlers[("trade", "BTC")]:
+            handler(trade)
+    told = [json.loads(payload) for _, payload in trades.frames]
+    assert [(one["trade_id"], one.get("replay")) for one in told] == [
+        ("1", True),
+        ("2", True),
+        ("3", None),
+        ("4", None),
+    ]
+    assert [one["seq"] for one in told] == [1, 2, 3, 4]
 
 
 def test_deltas_turn_the_last_checkpoint_into_the_book(connector, opened):

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from hlfast import clock
 from hlfast.core.events import OrderEvent
 from hlfast.engine import gateway_messages as read
+from hlfast.engine.gateway_envelope import Refused, envelope_of
 from hlfast.engine.gateway_events import OrderEventPublisher
 from hlfast.engine.gateway_memory import Memory
-from hlfast.engine.gateway_messages import Refused
 from hlfast.engine.gateway_orders import DeskSettings, OrderDesk
 from hlfast.engine.gateway_reasons import CANONICAL, GATEWAY_CODES, STATUSES, canonical_of, end_of, refusal_of
 from hlfast.engine.gateway_reports import Reports
@@ -45,7 +45,7 @@ class Wire:
         publisher = OrderEventPublisher(object(), "", "orders.hyperliquid", socket=Socket())
         reports = Reports(stream, other, Stream("exec.status", "1", lambda frames: None), "hyperliquid")
         self.desk = OrderDesk(connector, reports, publisher, Memory(), DeskSettings(), lambda fn: fn())
-        self.desk.attach()
+        self.desk.news.attach()
 
     @property
     def told(self) -> list[dict[str, Any]]:
@@ -243,7 +243,7 @@ def test_every_spelling_of_a_cancel_is_read(wire, spelling):
 )
 def test_every_spelling_of_a_replace_is_read(details):
     """Contract 2.7: `price` and `size` are a mere fallback."""
-    envelope, refused = read.envelope_of([json.dumps({"cl_id": "r", "action": "replace", "details": details}).encode()])
+    envelope, refused = envelope_of([json.dumps({"cl_id": "r", "action": "replace", "details": details}).encode()])
     assert refused is None
     asked = read.read_replace(envelope, clock.epoch_ns())
     assert (asked.target, asked.price, asked.size) == ("T", Decimal(5), Decimal(6))
@@ -259,7 +259,7 @@ TIFS = [
 def test_each_time_in_force(given_tif, limit, market):
     """Contract 2.3."""
     for kind, wanted in (("limit", limit), ("market", market)):
-        envelope, _ = read.envelope_of(
+        envelope, _ = envelope_of(
             [json.dumps(order(details__time_in_force=given_tif, details__order_type=kind)).encode()]
         )
         if wanted is None:
@@ -287,7 +287,7 @@ def test_each_source_of_a_triggers_kind(tags, params, side, kind):
     message = order(
         tags=tags, details__params=params, details__side=side, details__order_type="stop", details__stop_price="7"
     )
-    envelope, _ = read.envelope_of([json.dumps(message).encode()])
+    envelope, _ = envelope_of([json.dumps(message).encode()])
     if kind is None:
         with pytest.raises(Refused) as caught:
             read.read_place(envelope, clock.epoch_ns())
@@ -296,10 +296,29 @@ def test_each_source_of_a_triggers_kind(tags, params, side, kind):
         assert read.read_place(envelope, clock.epoch_ns()).trigger_kind == kind
 
 
+@pytest.mark.parametrize(
+    ("given", "action"),
+    [
+        ("place", "place"), ("PLACE", "place"), ("Cancel", "cancel"), ("rePLACE", "replace"), ("RESEND", "resend"),
+        ("placed", None), ("pläce", None), ("", None), (" place", None), (7, None), (None, None), (["place"], None), ({}, None),
+    ],
+)  # fmt: skip
+def test_an_action_is_read_in_any_case_and_nothing_else_is_one(given, action):
+    """Behaviour 116: `invalid_action`, or `missing_action` where there is none."""
+    message = {"version": 1, "cl_id": "a", "action": given}
+    envelope, refused = envelope_of([json.dumps(message).encode()])
+    assert envelope.action == action
+    if action is None:
+        wanted = "missing_action" if given in (None, "") else "invalid_action"
+        assert refused is not None and (refused.raw, refused.canonical) == (wanted, "invalid_params")
+    else:
+        assert refused is None
+
+
 def test_numbers_are_exact():
     """Contract 0: never through binary floating point."""
     text = b'{"cl_id":"n","action":"place","details":{"symbol":"BTC","side":"buy","order_type":"limit","size":0.1,"price":"1e-3"}}'
-    envelope, _ = read.envelope_of([text])
+    envelope, _ = envelope_of([text])
     asked = read.read_place(envelope, clock.epoch_ns())
     assert (asked.size, asked.price) == (Decimal("0.1"), Decimal("0.001"))
 
@@ -307,19 +326,19 @@ def test_numbers_are_exact():
 def test_tags_are_echoed_unchanged_and_other_values_as_their_json_text():
     """Contract 4.2."""
     text = b'{"cl_id":"n","action":"place","tags":{"a":"x\\u00e9","b":1,"c":1.50,"d":true,"e":null,"f":{"g":[1,"h"]}}}'
-    envelope, _ = read.envelope_of([text])
+    envelope, _ = envelope_of([text])
     assert envelope.tags == {"a": "xé", "b": "1", "c": "1.50", "d": "true", "f": '{"g":[1,"h"]}'}
 
 
 def test_content_is_everything_but_time_and_tags():
     """Contract 8."""
-    of = lambda **more: read.envelope_of([json.dumps(order(**more)).encode()])[0].digest  # noqa: E731
+    of = lambda **more: envelope_of([json.dumps(order(**more)).encode()])[0].digest  # noqa: E731
     assert of() == of(ts_ns=5, tags={"a": "b"}) != of(details__price="60001") != of(details__price=60000)
 
 
 @pytest.mark.parametrize("code", sorted(GATEWAY_CODES))
 def test_each_gateway_code_is_canonical(code):
-    """Contract 5.1, 5.2."""
+    """Contract 5.1, 5.2; behaviour 117."""
     assert canonical_of(code.upper()) in CANONICAL and STATUSES == ("accepted", "rejected", "canceled", "replaced")
 
 
@@ -349,7 +368,7 @@ VENUE_WORDS = [
 
 @pytest.mark.parametrize(("text", "code"), VENUE_WORDS)
 def test_each_refusal_of_the_venue(text, code):
-    """Contract 5.3: by how it begins, never by loose words."""
+    """Contract 5.3, behaviour 117: by how it begins, never by loose words."""
     assert refusal_of(text)[0] == code
 
 
@@ -363,7 +382,7 @@ ENDS = [
 
 @pytest.mark.parametrize(("word", "code"), ENDS)
 def test_each_end_of_an_accepted_order(word, code):
-    """Contract 5.4."""
+    """Contract 5.4; behaviour 117."""
     assert end_of(word)[0] == code
 
 
@@ -396,7 +415,7 @@ SYMBOLS = [
 
 @pytest.mark.parametrize(("name", "product", "coin"), SYMBOLS)
 def test_each_form_of_a_symbol(name, product, coin):
-    """Contract 2.4: a table look-up, no suffix arithmetic (G18)."""
+    """Contract 2.4, behaviour 118: a table look-up, no suffix arithmetic (G18)."""
     from hlfast.errors import ConfigError
 
     if coin is None:

@@ -6,6 +6,7 @@ import asyncio
 import builtins
 import json
 import os
+import socket
 import stat
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,49 @@ async def test_each_client_has_its_rights(open_gateway, keys):
     assert len(gateway.connector.orders) == 1
     trader.close()
     reader.close()
+
+
+def own_address() -> str:
+    """This machine's address in its network; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no network")
+        found = str(probe.getsockname()[0])
+    if found.startswith("127."):
+        pytest.skip("this machine has no address beyond loopback")
+    return found
+
+
+async def test_beyond_loopback_a_listed_key_trades_and_nobody_else_hears_anything(open_gateway, keys):
+    """Contract 1: over the machine's own network address; neither an unknown key nor a client without CURVE gets in."""
+    host = own_address()
+    plain = curve_settings(keys)
+    settings = GatewaySettings(
+        transport="tcp", endpoints=dict.fromkeys(plain.endpoints, f"tcp://{host}:*"), curve=plain.curve
+    )
+    with pytest.raises(ConfigError, match="CURVE and an allow-list"):
+        await open_gateway(GatewaySettings(transport="tcp", endpoints=settings.endpoints))
+    gateway = await open_gateway(settings)
+    assert all(host in at for at in gateway.endpoints.values())
+    run = asyncio.get_running_loop().run_in_executor
+    trader = await open_client(gateway, keys, "trader", timeout=20)
+    cl_id = trader.place("BTC", "buy", "0.001", "60000")
+    assert (await run(None, trader.answer, cl_id, 20))["status"] == "accepted"
+    with pytest.raises(NotReady):
+        await open_client(gateway, keys, "stranger", timeout=1)
+    at = gateway.endpoints
+    with pytest.raises(NotReady):
+        await run(None, lambda: GatewayClient(at["orders"], at["reports"], timeout=1))
+    push = trader._context.socket(zmq.PUSH)  # without CURVE
+    push.linger = 0
+    push.connect(at["orders"])
+    push.send(b'{"version":1,"cl_id":"no","action":"cancel","details":{"cl_id_to_cancel":"%s"}}' % cl_id.encode())
+    await asyncio.sleep(0.3)
+    push.close(0)
+    assert gateway.desk is not None and gateway.desk.reports.stream.seq == 1 and len(gateway.connector.orders) == 1
+    trader.close()
 
 
 async def test_the_python_client_trades(open_gateway):

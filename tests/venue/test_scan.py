@@ -497,7 +497,7 @@ def test_a_fill_without_the_members_that_are_not_essential_is_booked(seen: Seen)
 
 
 def test_order_rows_with_odd_members_keep_what_can_be_read(seen: Seen):
-    """G19."""
+    """G19, behaviour 128: a cloid that is null or missing, ids of 63 bits."""
     row = REJECTED[len('{"channel":"orderUpdates","data":[') : -2]
     frame = '{"channel":"orderUpdates","data":['
     rows = [

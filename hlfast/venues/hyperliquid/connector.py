@@ -27,7 +27,7 @@ from hlfast.config import SIMULATOR_TEST_KEY, Network, Settings, shown
 from hlfast.config import network as network_of
 from hlfast.core import events as ev
 from hlfast.core.bus import EventBus
-from hlfast.core.connector_base import ConnectorBase, JournalBook, Unsubscribe
+from hlfast.core.connector_base import ConnectorBase, JournalBook, Service, Unsubscribe, VenueOrder
 from hlfast.core.frame_sink import FrameSink
 from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.core.ledger import Ledger
@@ -96,6 +96,7 @@ HOUSEKEEPING_SECONDS = 0.1
 METADATA_AGAIN_NS = 5_000_000_000
 """How often the venue is asked for its lists while a copy from disk is in use."""
 
+_CLOID = re.compile(r"0x[0-9a-fA-F]{32}\Z")
 GATEWAY_TROUBLE = re.compile(r"upgrade refused: .*\b50[0234]\b")
 """A connection that the venue's gateway refused with a 5xx."""
 
@@ -154,6 +155,7 @@ class HyperliquidConnector(ConnectorBase):
         self._lock: SignerLock | None = None
         self._journal: JournalBook | None = None
         self._leave_journal: Unsubscribe | None = None
+        self._services: list[Service] = []
         self._dead_man_seconds = 0.0
         self._dead_man_due_ns = 0
         self._audit_due_ns = 0
@@ -310,6 +312,8 @@ class HyperliquidConnector(ConnectorBase):
         self._market_session.start()
         self.streams.start()
         self._housekeeping = loop.create_task(self._keep_house(), name="hlfast-housekeeping")
+        for service in self._services:
+            await service.start()
         await self._warm_pool(loop)
 
     async def _load_needed_dexs(self) -> None:
@@ -345,6 +349,10 @@ class HyperliquidConnector(ConnectorBase):
                 "a journal is given before connect(), not after: what was sent meanwhile would be missing"
             )
         self._journal = journal
+
+    def serve(self, service: Service) -> None:
+        """Start `service` with connect() and stop it with disconnect(). Before connect()."""
+        self._services.append(service)
 
     @property
     def journal(self) -> JournalBook | None:
@@ -389,6 +397,8 @@ class HyperliquidConnector(ConnectorBase):
     async def _close(self) -> None:
         self._closing = True
         try:
+            for service in self._services:
+                await service.stop()
             await self._market_session.stop()
             await self.streams.stop()
             await self._account_session.stop()
@@ -475,6 +485,7 @@ class HyperliquidConnector(ConnectorBase):
             "why_not_ready": self._why_not_ready(),
             "market": str(self._market_session.state),
             "account_stream": str(self._account_session.state),
+            "stream_age_ms": {"market": self._market_session.age_ms, "account": self._account_session.age_ms},
             "watched": self.market.coins,
             "live_orders": self.tracker.active_order_count,
             "unresolved": [order.client_order_id for order in self.orders if order.unresolved],
@@ -756,6 +767,25 @@ class HyperliquidConnector(ConnectorBase):
         except (HlfastError, asyncio.TimeoutError) as error:
             self.tell("dead_mans_switch", f"its deadline could not be moved: {error}")
 
+    async def look_up_order(self, handle: int | str) -> VenueOrder | None:
+        if isinstance(handle, str) and not _CLOID.match(handle):
+            return None  # the venue knows orders by its number and by their cloid
+        answer = await self.info.order_status(self.account, handle)
+        if answer.get("status") != "order":
+            return None
+        found, row = answer["order"], answer["order"]["order"]
+        return VenueOrder(
+            coin=row["coin"],
+            exchange_order_id=row["oid"],
+            cloid=row.get("cloid"),
+            is_buy=row["side"] == "B",
+            price=Decimal(row["limitPx"]),
+            size=Decimal(row["origSz"]),
+            remaining=Decimal(row["sz"]),
+            status=found["status"],
+            time_ms=found["statusTimestamp"],
+        )
+
     def generate_client_order_id(self) -> str:
         return self.entry.ids.next()
 
@@ -818,6 +848,10 @@ class HyperliquidConnector(ConnectorBase):
         figures = self.own_ledger.figures()
         figures["realized_pnl"] = sum((p.realized_pnl for p in self.positions.values()), Decimal(0))
         return figures
+
+    @property
+    def sums(self) -> dict[str, Any]:
+        return self.own_ledger.sums()
 
     # -- what the sockets say ---------------------------------------------------------------------------------------
     def _session(self, name: str, router: FrameSink, on_connected: Callable[[], None]) -> WebSocketSession:
