@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from hlfast import clock
 from hlfast.compat.hummingbot.connector.constants import s_decimal_0, s_decimal_NaN
 from hlfast.compat.hummingbot.connector.exchange_base import ExchangeBase
 from hlfast.compat.hummingbot.connector.trading_rule import TradingRule
@@ -76,7 +75,7 @@ class EngineFace(ExchangeBase):
     @property
     def current_timestamp(self) -> float:
         """The wall clock in seconds."""
-        return clock.epoch_ns() / 1e9
+        return self._time()
 
     @property
     def budget_checker(self) -> Any:
