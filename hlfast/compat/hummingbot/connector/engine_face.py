@@ -21,6 +21,7 @@ from hlfast.core.trading_rule import TradingRule as CoreRule
 from hlfast.core.updates import Trade
 from hlfast.errors import ConfigError, NotReady, UnknownOutcome
 from hlfast.venues.hyperliquid.connector import HyperliquidConnector
+from hlfast.venues.hyperliquid.streams import StreamEvent
 
 
 class _PairMap(dict[str, str]):
@@ -58,6 +59,7 @@ class EngineFace(ExchangeBase):
         self._fee_schema = HYPERLIQUID_FEES[self.connector_name]
         self._removers: list[Any] = []
         self._is_started = False
+        self._states: dict[str, Any] = {}
 
     # -- identity ---------------------------------------------------------------------------------------------------
     @property
@@ -103,6 +105,9 @@ class EngineFace(ExchangeBase):
             await engine.connect()
             for pair in self._trading_pairs:
                 self._watch(pair)
+            if self._trading_required:
+                for stream in ("clearinghouseState", "spotState"):
+                    self._removers.append(engine.streams.on(stream, self._on_state))
         except BaseException:
             await self.stop_network()
             raise
@@ -273,6 +278,12 @@ class EngineFace(ExchangeBase):
             for coin, row in self.engine.balances.items()
             if "total" in row
         }
+
+    def _on_state(self, event: StreamEvent) -> None:
+        """The account's perp or spot state, pushed by the venue: at once on a change, where the audit comes every 30 s."""
+        self._states[event.name] = event.data[event.name]
+        if len(self._states) == 2:
+            self.engine.set_balances(self._states["clearinghouseState"], self._states["spotState"])
 
     def _on_balance(self, event: ev.BalanceUpdate) -> None:
         free = self.available_balances
