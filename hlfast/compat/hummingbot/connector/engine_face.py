@@ -168,10 +168,22 @@ class EngineFace(ExchangeBase):
         if coin is None:
             if not self._rules:
                 raise NotReady("instruments are not loaded; await start_network() first")
-            near = [pair for pair in self._rules if pair.casefold() == trading_pair.casefold()]
-            hint = f"did you mean {near[0]}?" if near else "see trading_rules for the pairs"
-            raise ConfigError(f"{self.name} has no trading pair {trading_pair!r}; {hint} (pairs are case-sensitive)")
+            raise ConfigError(f"{self.name} has no trading pair {trading_pair!r}; {self._hint(trading_pair)}")
         return coin
+
+    def _hint(self, trading_pair: str) -> str:
+        """What to do about a pair that is not there: the same letters, or the same base, under another name."""
+        if ":" in trading_pair:
+            return (
+                "builder-deployed perpetuals are not offered through this interface (docs/migrate_from_hummingbot.md)"
+            )
+        asked = trading_pair.casefold()
+        base = asked.partition("-")[0]
+        same = [pair for pair in self._rules if _letters(pair) == _letters(trading_pair)]
+        near = same or [pair for pair in self._rules if pair.casefold().partition("-")[0] == base]
+        if near:
+            return f"did you mean {' or '.join(near[:3])}? Pairs are case-sensitive, perpetuals are in USD"
+        return "see trading_rules for the pairs"
 
     def _core_rule(self, trading_pair: str) -> CoreRule:
         return self.engine.trading_rules[self._coin(trading_pair)]
@@ -326,3 +338,7 @@ class EngineFace(ExchangeBase):
     ) -> TradeFeeBase:
         maker = order_type is OrderType.LIMIT_MAKER if is_maker is None else is_maker
         return TradeFeeBase.new_spot_fee(self._fee_schema, order_side, self.estimate_fee_pct(maker))
+
+
+def _letters(trading_pair: str) -> str:
+    return "".join(letter for letter in trading_pair.casefold() if letter.isalnum())
