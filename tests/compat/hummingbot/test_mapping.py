@@ -67,7 +67,7 @@ class Desk:
                 fee="0.5",
                 direction=direction,
                 time_ms=time_ms,
-            )  # fmt: skip
+            )
         )
 
 
