@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hlfast import clock
 from hlfast.compat.hummingbot.connector.client_order_tracker import ClientOrderTracker
 from hlfast.compat.hummingbot.connector.order_relay import STATES, OrderRelay
 from hlfast.compat.hummingbot.core.data_type.common import OrderType, PositionAction, PriceType, TradeType
@@ -19,7 +20,7 @@ from hlfast.compat.hummingbot.core.data_type.limit_order import LimitOrder
 from hlfast.core import events as ev
 from hlfast.core.in_flight_order import InFlightOrder as CoreOrder
 from hlfast.core.order_tracker import ClientOrderTracker as CoreTracker
-from hlfast.core.updates import TradeUpdate
+from hlfast.core.updates import OrderUpdate, TradeUpdate
 from hlfast.errors import ConfigError
 from hlfast.types import OrderState as CoreState
 from hlfast.types import TradeType as CoreSide
@@ -100,6 +101,32 @@ def test_a_second_fill_with_the_same_trade_id_is_another_fill() -> None:
     assert [fill.trade_fee.type_descriptor_for_json() for fill in fills] == ["AddedToCost", "DeductedFromReturns"]
     assert desk.names == ["BuyOrderCreated", "OrderFilled", "OrderFilled", "BuyOrderCompleted"]
     assert desk.record.is_filled and list(desk.record.order_fills) == ["55", "55-2000"]
+
+
+@pytest.mark.parametrize(("status", "end"), [("canceled", "OrderCancelled"), ("filled", "BuyOrderCompleted")])
+def test_an_end_ahead_of_its_fills_is_marked_and_the_late_fill_told(status: str, end: str) -> None:
+    """G3, G4: the venue says that something was filled, and its fill has been lost on the way."""
+    desk = Desk()
+    desk.core.acknowledge(desk.order, 7)
+    size = desk.order.lots
+    left = size // 2 if status == "canceled" else 0
+    desk.core.process_order_update(
+        OrderUpdate(
+            coin="BTC",
+            exchange_order_id=7,
+            cloid=CLOID,
+            status=status,
+            lots=left,
+            orig_lots=size,
+            time_ms=5,
+            new_state=CoreState.CANCELLED.value if status == "canceled" else CoreState.FILLED.value,
+        )
+    )
+    assert desk.names == ["BuyOrderCreated"], "it is held for its fills"
+    desk.core.tick(clock.epoch_ns() + 60_000_000_000)
+    assert desk.names == ["BuyOrderCreated", end] and desk.record.fills_incomplete
+    desk.fill("0.5", 1, 4)
+    assert desk.names[-1] == "OrderFilled"
 
 
 def test_an_order_whose_time_has_passed_is_cancelled() -> None:

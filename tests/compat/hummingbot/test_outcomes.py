@@ -245,7 +245,7 @@ async def storm(seed: int, orders: int) -> None:
         await connector.start_network()
         while not connector.ready:
             await asyncio.sleep(0.05)
-        armed, ids = [], []
+        armed, ids, kept = [], [], {}
         touch = D(0)
         for number in range(orders):
             if number % 15 == 0:
@@ -257,6 +257,7 @@ async def storm(seed: int, orders: int) -> None:
             verb = rng.choice((connector.buy, connector.sell))
             price = touch * D(rng.choice(("0.999", "0.9999", "1", "1.0001", "1.001")))
             ids.append(verb("BTC-USD", D("0.0007"), OrderType.LIMIT, price, position_action=PositionAction.OPEN))
+            kept[ids[-1]] = connector.in_flight_orders[ids[-1]]
             if rng.random() < 0.5:
                 connector.cancel("BTC-USD", rng.choice(ids[-20:]))
             await asyncio.sleep(rng.uniform(0.005, 0.05))
@@ -276,7 +277,9 @@ async def storm(seed: int, orders: int) -> None:
             names = told[one]
             ends = [name for name in names if name in ENDS]
             assert len(ends) == 1, names
-            assert names[-1] in ENDS, names
+            late = names[names.index(ends[0]) + 1 :]
+            # a fill whose frame was lost is found by the audit; the end that could not wait for it says so
+            assert not late or (set(late) == {"OrderFilled"} and kept[one].fills_incomplete), names
             if "OrderFilled" in names:
                 assert names[0].endswith("OrderCreated"), names
         counts = Counter(name for names in told.values() for name in names)

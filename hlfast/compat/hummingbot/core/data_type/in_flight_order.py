@@ -94,7 +94,7 @@ class TradeUpdate(NamedTuple):
 
 
 class InFlightOrder:
-    """One order. `fills_incomplete`: it was completed before all of its fills had arrived (ours; False upstream)."""
+    """One order. `fills_incomplete`: its end was told before all of its fills had arrived (ours; False upstream)."""
 
     def __init__(
         self,
