@@ -92,7 +92,7 @@ class API:
         except (JSONDecodeError, RecursionError):
             said = None
         if not isinstance(said, dict):
-            raise ClientError(status_code, None, response.text, response.headers)
+            raise ClientError(status_code, None, response.text, response.headers, None)
         raise ClientError(status_code, said.get("code"), said.get("msg"), response.headers, said.get("data"))
 
 
