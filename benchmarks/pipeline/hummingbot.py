@@ -1,7 +1,9 @@
-"""What the Hummingbot-style interface costs beside the native calls under it, which are the floor of each row.
+"""What the Hummingbot-style interface costs beside the native calls under it, which are the floor of each row, and
+beside Hummingbot's own tracker where that can be imported (`peers/hummingbot.py`).
 
 Orders go to a local exchange in this process and are cancelled between the bursts; updates and fills are handed to the
-trackers directly. The same orders and fills must leave the same figures on both sides.
+trackers directly. The same orders and fills must leave the same figures on all sides. Hummingbot applies an update in a
+task: its figure ends when the update has been applied, in a loop that has nothing else to do.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from typing import Any
 
 import hlfast
 from benchmarks.measure import frozen, same, summarise, timed
+from benchmarks.peers import hummingbot as upstream
 from benchmarks.registry import Effort, Measured, Role, Target, at_most, pipeline
+from hlfast.clock import monotonic_ns
 from hlfast.compat.hummingbot.connector.client_order_tracker import ClientOrderTracker
 from hlfast.compat.hummingbot.connector.derivative.hyperliquid_perpetual.hyperliquid_perpetual_derivative import (
     HyperliquidPerpetualDerivative,
@@ -36,6 +40,7 @@ SIZE, PRICE = Decimal("0.01"), Decimal(40_000)
 BURST = 20
 TRACKED = (10, 10_000)
 BUSY = 10
+STATES = (OrderState.OPEN, OrderState.PENDING_CANCEL, OrderState.PARTIALLY_FILLED)
 
 
 @pipeline("hummingbot_buy", "Hummingbot's buy() → bytes in the socket, beside the native buy()", at_most(60_000))
@@ -92,9 +97,13 @@ def hummingbot_update(effort: Effort) -> list[Measured]:
     logger = ClientOrderTracker.logger()
     level, logger.level = logger.level, logging.WARNING
     try:
-        return [_updates(tracked, effort.orders) for tracked in TRACKED]
+        rows = [_updates(tracked, effort.orders) for tracked in TRACKED]
     finally:
         logger.level = level
+    theirs = upstream.vocabulary()
+    if theirs is not None:
+        rows += [asyncio.run(_their_updates(theirs, tracked, effort.orders)) for tracked in TRACKED]
+    return rows
 
 
 def _updates(tracked: int, samples: int) -> Measured:
@@ -105,10 +114,9 @@ def _updates(tracked: int, samples: int) -> Measured:
     for n in range(tracked):
         tracker.start_tracking_order(_record(str(n)))
     taken: list[int] = []
-    states = (OrderState.OPEN, OrderState.PENDING_CANCEL, OrderState.PARTIALLY_FILLED)
     busy = [str(n) for n in range(0, tracked, tracked // BUSY)]  # the same work in every crowd, spread over it
     updates = [
-        OrderUpdate("BTC-USD", 1.0, states[n // BUSY % 3], busy[n % BUSY], busy[n % BUSY]) for n in range(samples)
+        OrderUpdate("BTC-USD", 1.0, STATES[n // BUSY % 3], busy[n % BUSY], busy[n % BUSY]) for n in range(samples)
     ]
     with frozen():
         for update in updates:
@@ -121,6 +129,45 @@ def _record(name: str) -> InFlightOrder:
     return InFlightOrder(name, "BTC-USD", OrderType.LIMIT, Side.BUY, SIZE, 1.0, PRICE)
 
 
+def _their_tracker(names: Any, told: list[Any]) -> Any:
+    names.ClientOrderTracker.logger().setLevel(logging.WARNING)
+    return names.ClientOrderTracker(
+        SimpleNamespace(current_timestamp=1.0, trigger_event=lambda tag, event: told.append(event))
+    )
+
+
+def _their_record(names: Any, name: str) -> Any:
+    return names.InFlightOrder(
+        client_order_id=name,
+        trading_pair="BTC-USD",
+        order_type=names.OrderType.LIMIT,
+        trade_type=names.TradeType.BUY,
+        amount=SIZE,
+        creation_timestamp=1.0,
+        price=PRICE,
+    )
+
+
+async def _their_updates(names: Any, tracked: int, samples: int) -> Measured:
+    """The same updates through Hummingbot's tracker, each awaited until it has been applied."""
+    told: list[Any] = []
+    tracker = _their_tracker(names, told)
+    for n in range(tracked):
+        tracker.start_tracking_order(_their_record(names, str(n)))
+    taken: list[int] = []
+    states = [names.OrderState[state.name] for state in STATES]
+    busy = [str(n) for n in range(0, tracked, tracked // BUSY)]
+    with frozen():
+        for n in range(samples):
+            name = busy[n % BUSY]
+            update = names.OrderUpdate("BTC-USD", 1.0, states[n // BUSY % 3], name, name)
+            began = monotonic_ns()
+            await tracker.process_order_update(update)
+            taken.append(monotonic_ns() - began)
+    same("hummingbot_update", "Hummingbot", [len(told)], "what is expected", [BUSY])
+    return summarise(f"Hummingbot {names.version}, {tracked:,} tracked", Role.PEER, taken, at=tracked)
+
+
 @pipeline("hummingbot_fill", "a fill → OrderFilled event, beside the native event", at_most(40_000))
 def hummingbot_fill(effort: Effort) -> list[Measured]:
     logger = ClientOrderTracker.logger()
@@ -131,7 +178,32 @@ def hummingbot_fill(effort: Effort) -> list[Measured]:
     finally:
         logger.level = level
     same("hummingbot_fill", STYLED, told_styled, NATIVE, told_native)
-    return [summarise(STYLED, Role.HLFAST, styled), summarise(NATIVE, Role.FLOOR, native)]
+    rows = [summarise(STYLED, Role.HLFAST, styled), summarise(NATIVE, Role.FLOOR, native)]
+    theirs = upstream.vocabulary()
+    if theirs is not None:
+        taken, told = _their_fills(theirs, effort.orders)
+        same("hummingbot_fill", "Hummingbot", told, NATIVE, told_native)
+        rows.append(summarise(f"Hummingbot {theirs.version}, from its own TradeUpdate", Role.PEER, taken))
+    return rows
+
+
+def _their_fills(names: Any, samples: int) -> tuple[list[int], list[Any]]:
+    """A fill of each of `samples` orders, from a record that its connector has made already."""
+    told: list[Any] = []
+    tracker = _their_tracker(names, told)
+    fee = names.AddedToCostTradeFee(flat_fees=[names.TokenAmount("USD", Decimal("0.018"))])
+    size = Decimal("0.001")
+    fills = []
+    for n in range(samples):
+        name = f"0x{n:032x}"
+        record = _their_record(names, name)
+        record.current_state = names.OrderState.OPEN
+        tracker.start_tracking_order(record)
+        fills.append(names.TradeUpdate(str(n), name, str(n + 1), "BTC-USD", 1.0, PRICE, size, PRICE * size, fee))
+    told.clear()
+    with frozen():
+        taken = [timed(tracker.process_trade_update, fill)[0] for fill in fills]
+    return taken, [(event.price, event.amount) for event in told]
 
 
 def _fills(samples: int, is_styled: bool) -> tuple[list[int], list[Any]]:

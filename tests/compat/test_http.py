@@ -96,7 +96,10 @@ def test_refusals_keep_code_message_headers_and_data_in_their_places(body, code,
         API(far.url).post("/info", {"type": "x"})
     error = caught.value
     assert (error.status_code, error.error_code, error.error_message, error.error_data) == (422, code, message, data)
-    assert error.header["X-Trace"] == "t1" and error.args[:3] == (422, code, message)
+    assert error.args == (422, code, message, error.header, data), "five, as in the SDK"
+    assert error.header["x-trace"] == "t1" == error.header.get("X-TRACE") and "Content-Length" in error.header
+    assert "'X-Trace': 't1'" in str(error), "a logged refusal shows the headers, as those of requests do"
+    assert error.header == {"content-type": "application/json", "CONTENT-LENGTH": str(len(body)), "X-Trace": "t1"}
 
 
 def test_server_errors_have_status_and_text():

@@ -13,11 +13,23 @@ from hlfast.compat.hyperliquid.session import Response, Session
 from hlfast.compat.hyperliquid.utils.constants import MAINNET_API_URL
 from hlfast.compat.hyperliquid.utils.error import ClientError, ServerError, UnknownOutcomeServerError
 from hlfast.compat.hyperliquid.utils.types import Any
-from hlfast.compat.hyperliquid.weights import note_429, spend
 
 __getattr__ = foreign.names(__name__, requests="requests")
 
 DUPLICATE_NONCE = "duplicate nonce"
+
+
+class _Weights:
+    """Bound by the first client: the table of request weights (every query of the venue) need not hold up the import."""
+
+    spend = note_429 = None  # type: Any
+
+    @classmethod
+    def load(cls):
+        # type: () -> None
+        from hlfast.compat.hyperliquid import weights
+
+        cls.spend, cls.note_429 = staticmethod(weights.spend), staticmethod(weights.note_429)
 
 
 class Unparsed(dict[str, Any]):
@@ -38,13 +50,16 @@ class API:
         self.session.headers.update({"Content-Type": "application/json"})
         self._logger = logging.getLogger(f"hlfast.compat.{__name__.rpartition('.')[2]}")
         self.timeout = timeout
+        _Weights.load()
 
     def post(self, url_path: str, payload: Any = None) -> Any:
         """The parsed answer to `payload`. Raises `ClientError`, `ServerError`, and what `transport` describes."""
         payload = payload or {}
         session, timeout = self.session, self.timeout
         is_action = url_path == "/exchange"
-        spend(self.base_url, payload, is_action)
+        if _Weights.spend is None:  # a subclass with a constructor of its own
+            _Weights.load()
+        _Weights.spend(self.base_url, payload, is_action)
         if timeout is None and type(session) is not Session:
             timeout = endpoints.defaults.timeout
         url = endpoints.target(self.base_url) + url_path
@@ -55,7 +70,7 @@ class API:
             self._handle_exception(response)
         except ClientError as error:
             if error.status_code == 429:
-                error.retry_after_s = note_429(self.base_url, error.header)
+                error.retry_after_s = _Weights.note_429(self.base_url, error.header)
             raise
         except (ServerError, transport.TransportError) as error:
             if is_action:
@@ -92,7 +107,7 @@ class API:
         except (JSONDecodeError, RecursionError):
             said = None
         if not isinstance(said, dict):
-            raise ClientError(status_code, None, response.text, response.headers)
+            raise ClientError(status_code, None, response.text, response.headers, None)
         raise ClientError(status_code, said.get("code"), said.get("msg"), response.headers, said.get("data"))
 
 

@@ -16,7 +16,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -69,16 +69,57 @@ def body_of(payload: Any) -> bytes:
     return _compact.encode(payload).encode()
 
 
+class Headers(Mapping[str, str]):
+    """The headers of an answer, found in any spelling; shown and compared as those of `requests` are."""
+
+    def __init__(self, lines: Iterable[tuple[str, str]]) -> None:
+        self._lines: dict[str, tuple[str, str]] = {}
+        for name, value in lines:
+            _, before = self._lines.get(name.lower(), (name, ""))
+            self._lines[name.lower()] = name, f"{before}, {value}" if before else value
+
+    def __getitem__(self, name: str) -> str:
+        return self._lines[name.lower()][1]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._lines.values())
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return {key: value for key, (_, value) in self._lines.items()} == {
+            str(name).lower(): value for name, value in other.items()
+        }
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(dict(self._lines.values()))
+
+
 class Response:
     """An answer, with the names of `requests.Response` that programs use."""
 
     def __init__(self, url: str, status_code: int, reason: str, headers: Any, content: bytes, resent: bool) -> None:
-        self.url, self.status_code, self.reason, self.headers, self.content = url, status_code, reason, headers, content
+        self.url, self.status_code, self.reason, self._headers, self.content = (
+            url,
+            status_code,
+            reason,
+            headers,
+            content,
+        )
         self.resent = resent
         self.encoding = "utf-8"
 
     def __repr__(self) -> str:
         return f"<Response [{self.status_code}]>"
+
+    @property
+    def headers(self) -> Headers:
+        return Headers(self._headers.items())
 
     @property
     def ok(self) -> bool:

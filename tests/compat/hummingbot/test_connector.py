@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from hlfast import clock
 from hlfast.compat.hummingbot.core.data_type.common import OrderType, PositionAction, PriceType, TradeType
 from hlfast.compat.hummingbot.core.data_type.in_flight_order import OrderState
 from hlfast.compat.hummingbot.core.data_type.limit_order import LimitOrder
+from hlfast.config import Settings
 from hlfast.errors import ConfigError
 
 OPEN, CLOSE = PositionAction.OPEN, PositionAction.CLOSE
@@ -269,3 +271,57 @@ async def test_a_batch_is_one_action_for_each_class(perp: Any, heard: Any, event
     assert told.names(placed[2].client_order_id) == ["OrderFailure"]
     c.batch_order_cancel([order for order in placed if order.client_order_id in c.in_flight_orders])
     await eventually(lambda: len(told.of("OrderCancelled")) == 3)
+
+
+async def test_a_market_order_is_an_ioc_within_the_slippage(perp: Any) -> None:
+    """Around the touch, or around the price that is given; each valid for the venue."""
+    c = await perp()
+    c.market_order_slippage = D("0.01")
+    orders = [
+        c._core_order(verb("BTC-USD", D("0.01"), OrderType.MARKET, price, position_action=OPEN))
+        for verb, price in ((c.buy, D("NaN")), (c.sell, D("NaN")), (c.buy, D(40_000)))
+    ]
+    assert [order.price for order in orders] == [50_510, 49_491, 40_400]  # 50510.1 down, 49490.1 up
+    assert {order.tif for order in orders} == {"Ioc"}
+
+
+async def test_a_cancel_that_cannot_be_sent_is_said_and_not_sent_later(
+    perp: Any, exchange: Any, heard: Any, eventually: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """G14."""
+    c = await perp()
+    told = heard(c)
+    order_id = c.buy("BTC-USD", D("0.01"), OrderType.LIMIT, D(40000), position_action=OPEN)
+    await eventually(lambda: c.in_flight_orders[order_id].current_state is OrderState.OPEN)
+    await exchange.cut(0.2)
+    await eventually(lambda: not c.ready)
+    with caplog.at_level(logging.WARNING):
+        c.cancel("BTC-USD", order_id)
+    assert f"The cancel of {order_id} was not sent" in caplog.text
+    await eventually(lambda: c.ready)
+    await asyncio.sleep(0.1)
+    assert told.names(order_id) == ["BuyOrderCreated"] and order_id in c.in_flight_orders
+
+
+async def test_orders_stay_at_the_venue_unless_the_settings_say_otherwise(
+    perp: Any, exchange: Any, eventually: Any
+) -> None:
+    """C7."""
+    for on_stop, left in (("leave", 1), ("cancel", 0)):
+        c = await perp(settings=Settings(on_stop=on_stop))
+        order_id = c.buy("BTC-USD", D("0.01"), OrderType.LIMIT, D(40000), position_action=OPEN)
+        await eventually(lambda c=c, one=order_id: c.in_flight_orders[one].current_state is OrderState.OPEN)
+        await c.stop_network()
+        resting = [row for row in exchange.truth(c.engine.account)["orders"] if row.get("cloid") == order_id]
+        assert len([row for row in resting if row["status"] == "open"]) == left
+
+
+async def test_events_carry_the_wall_clocks_seconds(perp: Any, heard: Any, eventually: Any) -> None:
+    c = await perp()
+    told = heard(c)
+    before = clock.epoch_ns() / 1e9
+    order_id = c.buy("BTC-USD", D("0.01"), OrderType.MARKET, position_action=OPEN)
+    await eventually(lambda: "BuyOrderCompleted" in told.names(order_id))
+    after = clock.epoch_ns() / 1e9
+    times = [event.timestamp for _, event in told.events if getattr(event, "order_id", None) == order_id]
+    assert len(times) >= 3 and times == sorted(times) and before <= times[0] <= times[-1] <= after

@@ -18,6 +18,7 @@ from hlfast import clock
 from hlfast.compat.hummingbot.connector.derivative.hyperliquid_perpetual.hyperliquid_perpetual_derivative import (
     HyperliquidPerpetualDerivative,
 )
+from hlfast.compat.hummingbot.connector.exchange.hyperliquid.hyperliquid_exchange import HyperliquidExchange
 from hlfast.compat.hummingbot.core.data_type.common import OrderType, PositionAction
 from hlfast.compat.hummingbot.core.event.event_forwarder import SourceInfoEventForwarder
 from hlfast.compat.hummingbot.core.event.events import MarketEvent
@@ -42,6 +43,9 @@ def quiet() -> Iterator[None]:
 class Native:
     """The strategy's words on the native interface."""
 
+    COIN = "BTC"
+    SIZES, AWAY = (2, 90, D("0.0001")), [D(n) for n in (-40, -10, -3, 0, 12)]
+
     def __init__(self, exchange: SimExchange) -> None:
         self.engine = hlfast.connect(exchange.network, settings=QUICK)
         self.told: list[Any] = []
@@ -49,7 +53,7 @@ class Native:
 
     async def start(self) -> None:
         await self.engine.__aenter__()
-        self.engine.watch("BTC", trades=True, context=True)
+        self.engine.watch(self.COIN, trades=True, context=self.engine.resolve(self.COIN).is_perpetual)
         await self.engine.wait_ready(5)
         for kind in (ev.OrderCreated, ev.OrderFilled, ev.OrderCompleted, ev.OrderCancelled, ev.OrderFailed):
             self.engine.on(kind, self._hear)
@@ -63,12 +67,12 @@ class Native:
             self.told.append((number, type(event).__name__))
 
     def best(self) -> tuple[D | None, D | None]:
-        book = self.engine.book("BTC")
+        book = self.engine.book(self.COIN)
         return book.best_bid, book.best_ask
 
     def place(self, is_buy: bool, size: D, price: D, kind: str, is_closing: bool) -> Any:
         verb = self.engine.buy if is_buy else self.engine.sell
-        order = verb("BTC", size, price, tif=kind, reduce_only=is_closing, rounding="passive")
+        order = verb(self.COIN, size, price, tif=kind, reduce_only=is_closing, rounding="passive")
         self._numbers[str(order.cloid)] = len(self._numbers)
         return order
 
@@ -76,7 +80,7 @@ class Native:
         self.engine.cancel(order)
 
     def position(self) -> D:
-        held = self.engine.positions.get("BTC")
+        held = self.engine.positions.get(self.COIN)
         return held.signed_size if held is not None else D(0)
 
     async def stop(self) -> None:
@@ -86,6 +90,8 @@ class Native:
 class Styled:
     """The same words on the Hummingbot-style connector."""
 
+    PAIR = "BTC-USD"
+    SIZES, AWAY = Native.SIZES, Native.AWAY
     KINDS = {"Gtc": OrderType.LIMIT, "Alo": OrderType.LIMIT_MAKER}
     NAMES = {
         "BuyOrderCreated": "OrderCreated",
@@ -97,9 +103,7 @@ class Styled:
     }
 
     def __init__(self, exchange: SimExchange) -> None:
-        self.connector = HyperliquidPerpetualDerivative(
-            trading_pairs=["BTC-USD"], domain=exchange.network, settings=QUICK
-        )
+        self.connector = self.make(exchange)
         self.engine = self.connector.engine
         self.told: list[Any] = []
         self._numbers: dict[str, int] = {}
@@ -107,6 +111,9 @@ class Styled:
         self._listener = SourceInfoEventForwarder(self._hear)
         for tag in MarketEvent:
             self.connector.add_listener(tag, self._listener)
+
+    def make(self, exchange: SimExchange) -> Any:
+        return HyperliquidPerpetualDerivative(trading_pairs=[self.PAIR], domain=exchange.network, settings=QUICK)
 
     async def start(self) -> None:
         await self.connector.start_network()
@@ -124,25 +131,44 @@ class Styled:
             self.told.append((number, self.NAMES[name]))
 
     def best(self) -> tuple[D | None, D | None]:
-        bid, ask = self.connector.get_price("BTC-USD", False), self.connector.get_price("BTC-USD", True)
+        bid, ask = self.connector.get_price(self.PAIR, False), self.connector.get_price(self.PAIR, True)
         return (None if bid.is_nan() else bid), (None if ask.is_nan() else ask)
 
     def place(self, is_buy: bool, size: D, price: D, kind: str, is_closing: bool) -> Any:
         verb = self.connector.buy if is_buy else self.connector.sell
         action = PositionAction.CLOSE if is_closing else PositionAction.OPEN
-        order_id = verb("BTC-USD", size, self.KINDS[kind], price, position_action=action)
+        order_id = verb(self.PAIR, size, self.KINDS[kind], price, position_action=action)
         self._numbers[order_id] = len(self._numbers)
         return order_id
 
     def cancel(self, order_id: Any) -> None:
-        self.connector.cancel("BTC-USD", order_id)
+        self.connector.cancel(self.PAIR, order_id)
 
     def position(self) -> D:
-        held = self.connector.account_positions.get("BTC-USD")
+        held = self.connector.account_positions.get(self.PAIR)
         return held.amount if held is not None else D(0)
 
     async def stop(self) -> None:
         await self.connector.stop_network()
+
+
+class NativeSpot(Native):
+    COIN = "HYPE/USDC"
+    SIZES, AWAY = (100, 900, D("0.01")), [D(n) / 1000 for n in (-120, -40, -10, 0, 30)]
+
+    def position(self) -> D:
+        return D(0)  # nothing to close: what is bought is there to be sold
+
+
+class StyledSpot(Styled):
+    PAIR = "HYPE-USDC"
+    SIZES, AWAY = NativeSpot.SIZES, NativeSpot.AWAY
+
+    def make(self, exchange: SimExchange) -> Any:
+        return HyperliquidExchange(trading_pairs=[self.PAIR], domain=exchange.network, settings=QUICK)
+
+    def position(self) -> D:
+        return D(0)
 
 
 async def trade(face: Callable[[SimExchange], Any], seed: int, rounds: int) -> dict[str, Any]:
@@ -158,9 +184,9 @@ async def trade(face: Callable[[SimExchange], Any], seed: int, rounds: int) -> d
             bid, ask = side.best()
             if bid is not None and ask is not None:
                 is_buy = rng.random() < 0.5
-                size = D(rng.randint(2, 90)) / 10_000
+                size = rng.randint(*side.SIZES[:2]) * side.SIZES[2]
                 kind = rng.choice(("Gtc", "Alo"))
-                away = D(rng.choice((-40, -10, -3, 0, 12)))
+                away = rng.choice(side.AWAY)
                 price = bid + away if is_buy else ask - away
                 position = side.position()
                 is_closing = bool(position) and rng.random() < 0.2
@@ -173,7 +199,7 @@ async def trade(face: Callable[[SimExchange], Any], seed: int, rounds: int) -> d
         record = exchange.truth(side.engine.account)
         fills = [{k: v for k, v in row.items() if k not in ("cloid", "hash")} for row in record["fills"]]
         await side.stop()
-        return {"told": side.told, "held": held, "cash": record["cash"], "fees": record["fees"], "fills": fills}
+        return {"told": side.told, "held": held, **{k: record[k] for k in ("cash", "spot", "fees")}, "fills": fills}
 
 
 @pytest.mark.parametrize("seed", [1, 2, *[pytest.param(n, marks=pytest.mark.long) for n in range(3, 20)]])
@@ -183,7 +209,19 @@ def test_the_same_strategy_has_the_same_outcome_on_both_interfaces(seed: int) ->
     for face in (Native, Styled):
         with VirtualTime(seed) as time:
             outcomes.append(time.run(trade(face, seed, 300)))
-    native, styled = outcomes
+    compare(*outcomes)
+
+
+@pytest.mark.parametrize("seed", [1, *[pytest.param(n, marks=pytest.mark.long) for n in range(2, 10)]])
+def test_the_same_strategy_has_the_same_outcome_on_spot(seed: int) -> None:
+    outcomes = []
+    for face in (NativeSpot, StyledSpot):
+        with VirtualTime(seed) as time:
+            outcomes.append(time.run(trade(face, seed, 300)))
+    compare(*outcomes)
+
+
+def compare(native: dict[str, Any], styled: dict[str, Any]) -> None:
     assert len(native["fills"]) > 20 and len({kind for _, kind, *_ in native["told"]}) == 5
     for what, value in native.items():
         assert styled[what] == value, what
@@ -207,7 +245,7 @@ async def storm(seed: int, orders: int) -> None:
         await connector.start_network()
         while not connector.ready:
             await asyncio.sleep(0.05)
-        armed, ids = [], []
+        armed, ids, kept = [], [], {}
         touch = D(0)
         for number in range(orders):
             if number % 15 == 0:
@@ -219,6 +257,7 @@ async def storm(seed: int, orders: int) -> None:
             verb = rng.choice((connector.buy, connector.sell))
             price = touch * D(rng.choice(("0.999", "0.9999", "1", "1.0001", "1.001")))
             ids.append(verb("BTC-USD", D("0.0007"), OrderType.LIMIT, price, position_action=PositionAction.OPEN))
+            kept[ids[-1]] = connector.in_flight_orders[ids[-1]]
             if rng.random() < 0.5:
                 connector.cancel("BTC-USD", rng.choice(ids[-20:]))
             await asyncio.sleep(rng.uniform(0.005, 0.05))
@@ -238,7 +277,9 @@ async def storm(seed: int, orders: int) -> None:
             names = told[one]
             ends = [name for name in names if name in ENDS]
             assert len(ends) == 1, names
-            assert names[-1] in ENDS, names
+            late = names[names.index(ends[0]) + 1 :]
+            # a fill whose frame was lost is found by the audit; the end that could not wait for it says so
+            assert not late or (set(late) == {"OrderFilled"} and kept[one].fills_incomplete), names
             if "OrderFilled" in names:
                 assert names[0].endswith("OrderCreated"), names
         counts = Counter(name for names in told.values() for name in names)

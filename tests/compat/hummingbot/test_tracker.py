@@ -238,6 +238,17 @@ async def test_a_cancel_that_knows_of_fills_waits_for_them(desk: Desk) -> None:
     assert desk.told == ["OrderFilled", "OrderCancelled"]
 
 
+async def test_a_cancel_without_its_fills_says_so(desk: Desk) -> None:
+    """G4: bounded as a completion is, warned of, marked; the late fill is still told."""
+    desk.tracker.TRADE_FILLS_WAIT_TIMEOUT = 0.01
+    order = desk.order(state=S.OPEN)
+    await desk.say(S.CANCELED, misc={"filled_base": "400"})
+    assert desk.told == ["OrderCancelled"] and order.fills_incomplete
+    assert [level for level, text in desk.logged if "did not arrive on time" in text] == ["WARNING"]
+    desk.fill("400", 1)
+    assert desk.told == ["OrderCancelled", "OrderFilled"]
+
+
 def test_a_cancel_that_knows_nothing_is_immediate(desk: Desk) -> None:
     desk.order(state=S.OPEN)
     desk.say(S.CANCELED)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from hlfast import clock
 from hlfast.compat.hummingbot.connector.derivative.position import Position
 from hlfast.compat.hummingbot.connector.perpetual_trading import PerpetualTrading
 from hlfast.compat.hummingbot.connector.trading_rule import TradingRule
@@ -70,7 +71,7 @@ ROOT = "hlfast.compat.hummingbot."
             "PENDING_APPROVAL 7 APPROVED 8 CREATED 9 COMPLETED 10",
         ),
         (
-            limit_order.LimitOrderStatus,
+            events.LimitOrderStatus,
             "UNKNOWN 0 NEW 1 OPEN 2 CANCELING 3 CANCELED 4 COMPLETED 5 FAILED 6",
         ),
         (order_book_message.OrderBookMessageType, "SNAPSHOT 1 DIFF 2 TRADE 3"),
@@ -251,8 +252,11 @@ def test_which_kind_of_fee_an_order_has() -> None:
     deducted = TradeFeeSchema(buy_percent_fee_deducted_from_returns=True)
     added, returns = AddedToCostTradeFee, DeductedFromReturnsTradeFee
     buy, sell = common.TradeType.BUY, common.TradeType.SELL
+    both = TradeFeeSchema(percent_fee_token="X")
+    both.buy_percent_fee_deducted_from_returns = True  # refused at construction; a token of its own wins
     for schema, side, kind in (
-        (plain, buy, added), (plain, sell, returns), (deducted, buy, returns), (token, sell, added), (token, buy, added),
+        (plain, buy, added), (plain, sell, returns), (deducted, buy, returns), (token, sell, returns),
+        (token, buy, added), (both, buy, added),
     ):  # fmt: skip
         assert type(TradeFeeBase.new_spot_fee(schema, side)) is kind
     opening, closing = common.PositionAction.OPEN, common.PositionAction.CLOSE
@@ -274,6 +278,10 @@ def test_fees_round_trip_and_convert(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="Could not find the exchange rate for A-Z"):
         AddedToCostTradeFee(flat_fees=[TokenAmount("A", D(1))]).fee_amount_in_token("C-D", D(1), D(1), "Z")
     assert AddedToCostTradeFee(percent_token="X").fee_amount_in_token("C-D", D(1), D(1), "Z") == 0
+    assert fee.fee_amount_in_token("A-B", D(10), D(5), "Z", oracle) == D("7.5"), "the fifth argument is the rate source"
+    assert TradeFeeBase._get_exchange_rate("B-Z", rate_source=oracle) == 2
+    with pytest.raises(ValueError, match="exchange rate for Q-Z"):
+        TradeFeeBase._get_exchange_rate("Q-Z", oracle)
     monkeypatch.setattr(rate_oracle.RateOracle, "get_pair_rate", lambda self, pair: D(7))
     assert AddedToCostTradeFee(flat_fees=[TokenAmount("A", D(1))]).fee_amount_in_token("C-D", D(1), D(1), "Z") == 7
 
@@ -308,6 +316,8 @@ async def test_funding_updates_reach_known_pairs_and_errors_are_survived(caplog:
 
 def test_positions_by_key_and_mode() -> None:
     trading = PerpetualTrading(["A-B"])
+    assert trading.position_mode is common.PositionMode.ONEWAY
+    assert trading.position_key("A-B", common.PositionSide.SHORT, common.PositionMode.HEDGE) == "A-BSHORT"
     position = Position("A-B", common.PositionSide.SHORT, D(1), D(2), D(-3), D(4))
     trading.set_position(trading.position_key("A-B"), position)
     assert trading.get_position("A-B") is position and list(trading.account_positions) == ["A-B"]
@@ -317,6 +327,17 @@ def test_positions_by_key_and_mode() -> None:
     assert (position.amount, position.entry_price, position.leverage) == (-5, 2, 4)
     with pytest.raises(AttributeError):
         position.amount = D(1)  # type: ignore[misc]
+
+
+def test_a_pair_that_is_removed_leaves_nothing_and_copies_of_funding_change_nothing() -> None:
+    trading = PerpetualTrading(["A-B"])
+    trading.initialize_funding_info(FundingInfo("A-B", D(1), D(2), 3, D(4)))
+    trading.set_leverage("A-B", 5)
+    trading.funding_info["A-B"].update(FundingInfoUpdate("A-B", rate=D(9)))
+    assert trading.get_funding_info("A-B").rate == 4
+    trading.remove_trading_pair("A-B")
+    assert trading.get_leverage("A-B") == 1 and trading.funding_info == {}
+    assert trading.current_funding_info("A-B") is None
 
 
 def test_a_limit_orders_age() -> None:
@@ -334,8 +355,11 @@ def test_small_dictionaries() -> None:
     assert grouped == {}
     lazy: common.LazyDict[str, int] = common.LazyDict(len)
     assert lazy["abc"] == 3 == lazy.get("abc") and lazy.get_or_add("x", lambda: 9) == 9
-    with pytest.raises(KeyError):
-        common.LazyDict()["a"]
+    empty: common.LazyDict[str, int] = common.LazyDict()
+    for missing in (lambda: empty["a"], lambda: empty.get("a")):
+        with pytest.raises(KeyError):
+            missing()
+    assert empty.get("a", 5) == 5 == common.LazyDict(lambda _: 5).get("a", 6)
 
 
 # -- the book -----------------------------------------------------------------------------------------------------------
@@ -398,8 +422,15 @@ def test_frames_and_arrays_are_taken_and_given() -> None:
     bids, asks = b.snapshot
     assert bids.values.tolist() == [[99, 1, 4], [98, 2, 6]] and list(asks.columns) == columns
     assert (b.snapshot_uid, b.last_diff_uid) == (5, 6) and str(bids.dtypes["update_id"]) == "float64"
-    order = limit_order.LimitOrder("abcdef", "A-B", True, "A", "B", D(1), D(2))
-    assert limit_order.LimitOrder.to_pandas([order], 2.0)["Spread"].tolist() == ["50.00%"]
+    orders = [
+        limit_order.LimitOrder(name, "A-B", is_buy, "A", "B", D(price), D(2), creation_timestamp=created)
+        for name, is_buy, price, created in (("short", True, 1, 0), ("0x" + "1" * 32, False, 3, 1_000_000))
+    ]
+    frame = limit_order.LimitOrder.to_pandas(orders, 2.0, ["short"], end_time_order_age=101_000_000)
+    assert frame.values.tolist() == [
+        ["...1111", "sell", 3.0, "50.00%", 2.0, "00:01:40", "no"],
+        ["short", "buy", 1.0, "50.00%", 2.0, "n/a", "yes"],
+    ]
 
 
 def test_messages_tell_their_ids_and_rows() -> None:
@@ -411,3 +442,20 @@ def test_messages_tell_their_ids_and_rows() -> None:
     assert (trade.update_id, trade.first_update_id, trade.trade_id) == (-1, -1, 9)
     assert diff < trade and not trade < diff and diff != trade
     assert diff == OrderBookMessage(OrderBookMessageType.DIFF, {"update_id": 5}, 2)
+    texts = {"update_id": "b", "first_update_id": "a", "bids": [[1, 2]], "asks": []}
+    named = OrderBookMessage(OrderBookMessageType.DIFF, texts)
+    assert (named.update_id, named.first_update_id, named.timestamp) == ("b", "a", None)
+    assert named.bids[0].update_id == "b" and named < trade and not trade < named
+
+
+async def test_a_connectors_time_and_sleep_can_be_replaced() -> None:
+    from hlfast.compat.hummingbot.connector.exchange_base import ExchangeBase
+
+    class Mine(ExchangeBase):
+        pass
+
+    one = Mine()
+    assert one.current_timestamp != one.current_timestamp and abs(one._time() - clock.epoch_ns() / 1e9) < 60
+    one._set_current_timestamp(5.0)
+    assert one.current_timestamp == 5.0
+    await one._sleep(0)

@@ -251,7 +251,7 @@ class ClientOrderTracker:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
                 return task
-            self._warn_of_missing_fills(order)
+            self._end_without_fills(order)
         self._apply(order, order_update)
         return self._finished()
 
@@ -283,14 +283,16 @@ class ClientOrderTracker:
             if not _has(order, due):
                 await asyncio.wait_for(arrived.wait(), self.TRADE_FILLS_WAIT_TIMEOUT)
         except asyncio.TimeoutError:
-            self._warn_of_missing_fills(order)
+            self._end_without_fills(order)
         finally:
             waiting.remove(entry)
             if not waiting:
                 self._waiting.pop(order.client_order_id, None)
         self._apply(order, update)
 
-    def _warn_of_missing_fills(self, order: InFlightOrder) -> None:
+    def _end_without_fills(self, order: InFlightOrder) -> None:
+        """Say that an end is told before all fills have come."""
+        order.fills_incomplete = True
         self.logger().warning(
             f"The order fill updates did not arrive on time for {order.client_order_id}. "
             "The complete update will be processed with incomplete information."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
+from hlfast import clock
 from hlfast.compat.hummingbot.connector.constants import s_decimal_0
 from hlfast.compat.hummingbot.core.data_type.in_flight_order import InFlightOrder
 from hlfast.compat.hummingbot.core.event.event_logger import EventLogger
@@ -26,6 +28,9 @@ class ConnectorBase(PubSub):
         MarketEvent.BuyOrderCreated,
         MarketEvent.SellOrderCreated,
         MarketEvent.FundingPaymentCompleted,
+        MarketEvent.RangePositionLiquidityAdded,
+        MarketEvent.RangePositionLiquidityRemoved,
+        MarketEvent.RangePositionUpdateFailure,
     ]
 
     def __init__(
@@ -61,6 +66,14 @@ class ConnectorBase(PubSub):
 
     def _set_current_timestamp(self, timestamp: float) -> None:
         self._current_timestamp = timestamp
+
+    def _time(self) -> float:
+        """The wall clock in seconds; tests replace it."""
+        return clock.epoch_ns() / 1e9
+
+    async def _sleep(self, delay: float) -> None:
+        """`asyncio.sleep`; tests replace it."""
+        await asyncio.sleep(delay)
 
     @property
     def event_logs(self) -> list[Any]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from hlfast import clock
 from hlfast.compat.hummingbot.connector.constants import s_decimal_0, s_decimal_NaN
 from hlfast.compat.hummingbot.connector.exchange_base import ExchangeBase
 from hlfast.compat.hummingbot.connector.trading_rule import TradingRule
@@ -22,6 +21,7 @@ from hlfast.core.trading_rule import TradingRule as CoreRule
 from hlfast.core.updates import Trade
 from hlfast.errors import ConfigError, NotReady, UnknownOutcome
 from hlfast.venues.hyperliquid.connector import HyperliquidConnector
+from hlfast.venues.hyperliquid.streams import StreamEvent
 
 
 class _PairMap(dict[str, str]):
@@ -59,6 +59,7 @@ class EngineFace(ExchangeBase):
         self._fee_schema = HYPERLIQUID_FEES[self.connector_name]
         self._removers: list[Any] = []
         self._is_started = False
+        self._states: dict[str, Any] = {}
 
     # -- identity ---------------------------------------------------------------------------------------------------
     @property
@@ -76,7 +77,7 @@ class EngineFace(ExchangeBase):
     @property
     def current_timestamp(self) -> float:
         """The wall clock in seconds."""
-        return clock.epoch_ns() / 1e9
+        return self._time()
 
     @property
     def budget_checker(self) -> Any:
@@ -104,6 +105,9 @@ class EngineFace(ExchangeBase):
             await engine.connect()
             for pair in self._trading_pairs:
                 self._watch(pair)
+            if self._trading_required:
+                for stream in ("clearinghouseState", "spotState"):
+                    self._removers.append(engine.streams.on(stream, self._on_state))
         except BaseException:
             await self.stop_network()
             raise
@@ -164,10 +168,22 @@ class EngineFace(ExchangeBase):
         if coin is None:
             if not self._rules:
                 raise NotReady("instruments are not loaded; await start_network() first")
-            near = [pair for pair in self._rules if pair.casefold() == trading_pair.casefold()]
-            hint = f"did you mean {near[0]}?" if near else "see trading_rules for the pairs"
-            raise ConfigError(f"{self.name} has no trading pair {trading_pair!r}; {hint} (pairs are case-sensitive)")
+            raise ConfigError(f"{self.name} has no trading pair {trading_pair!r}; {self._hint(trading_pair)}")
         return coin
+
+    def _hint(self, trading_pair: str) -> str:
+        """What to do about a pair that is not there: the same letters, or the same base, under another name."""
+        if ":" in trading_pair:
+            return (
+                "builder-deployed perpetuals are not offered through this interface (docs/migrate_from_hummingbot.md)"
+            )
+        asked = trading_pair.casefold()
+        base = asked.partition("-")[0]
+        same = [pair for pair in self._rules if _letters(pair) == _letters(trading_pair)]
+        near = same or [pair for pair in self._rules if pair.casefold().partition("-")[0] == base]
+        if near:
+            return f"did you mean {' or '.join(near[:3])}? Pairs are case-sensitive, perpetuals are in USD"
+        return "see trading_rules for the pairs"
 
     def _core_rule(self, trading_pair: str) -> CoreRule:
         return self.engine.trading_rules[self._coin(trading_pair)]
@@ -275,6 +291,12 @@ class EngineFace(ExchangeBase):
             if "total" in row
         }
 
+    def _on_state(self, event: StreamEvent) -> None:
+        """The account's perp or spot state, pushed by the venue: at once on a change, where the audit comes every 30 s."""
+        self._states[event.name] = event.data[event.name]
+        if len(self._states) == 2:
+            self.engine.set_balances(self._states["clearinghouseState"], self._states["spotState"])
+
     def _on_balance(self, event: ev.BalanceUpdate) -> None:
         free = self.available_balances
         for asset, total in self.get_all_balances().items():
@@ -316,3 +338,7 @@ class EngineFace(ExchangeBase):
     ) -> TradeFeeBase:
         maker = order_type is OrderType.LIMIT_MAKER if is_maker is None else is_maker
         return TradeFeeBase.new_spot_fee(self._fee_schema, order_side, self.estimate_fee_pct(maker))
+
+
+def _letters(trading_pair: str) -> str:
+    return "".join(letter for letter in trading_pair.casefold() if letter.isalnum())

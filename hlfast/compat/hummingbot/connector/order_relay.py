@@ -101,9 +101,12 @@ class OrderRelay:
                     self._set_state(order, OrderState.OPEN, event)
                 self._tracker._trigger_order_creation(order, OrderState.PENDING_CREATE, OrderState.OPEN)
         elif isinstance(event, ev.OrderCompleted):
-            order.fills_incomplete = event.incomplete
+            if event.incomplete:
+                self._tracker._end_without_fills(order)
             self._end(order, OrderState.FILLED)
         elif isinstance(event, ev.OrderCancelled | ev.OrderExpired):
+            if isinstance(event, ev.OrderCancelled) and event.incomplete:
+                self._tracker._end_without_fills(order)
             self._end(order, OrderState.CANCELED)
         elif isinstance(event, ev.OrderFailed):
             reject = event.reject

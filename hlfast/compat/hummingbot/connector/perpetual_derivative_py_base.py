@@ -45,7 +45,6 @@ class PerpetualDerivativePyBase(ExchangePyBase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._perpetual_trading = PerpetualTrading(self._trading_pairs)
-        self._perpetual_trading.set_position_mode(PositionMode.ONEWAY)
 
     async def start_network(self) -> None:
         if not self._is_started:
@@ -93,7 +92,7 @@ class PerpetualDerivativePyBase(ExchangePyBase):
 
     def _position(self, coin: str, held: CorePosition) -> Position:
         pair = self._pairs.get(coin, f"{coin}-{QUOTE}")
-        info = self._perpetual_trading.funding_info.get(pair)
+        info = self._perpetual_trading.current_funding_info(pair)
         pnl = held.unrealized_pnl if info is None else (info.mark_price - held.entry_price) * held.signed_size
         return Position(
             trading_pair=pair,
@@ -121,7 +120,7 @@ class PerpetualDerivativePyBase(ExchangePyBase):
         )
 
     @property
-    def position_mode(self) -> PositionMode | None:
+    def position_mode(self) -> PositionMode:
         return self._perpetual_trading.position_mode
 
     def supported_position_modes(self) -> list[PositionMode]:
@@ -175,7 +174,7 @@ class PerpetualDerivativePyBase(ExchangePyBase):
         if pair is None or pair not in self._trading_pairs:
             return
         next_hour = (clock.epoch_ns() // 1_000_000_000 // HOUR + 1) * HOUR
-        known = self._perpetual_trading.funding_info.get(pair)
+        known = self._perpetual_trading.current_funding_info(pair)
         values = event.oracle_price, event.mark_price, next_hour, event.funding_rate
         if known is None:
             self._perpetual_trading.initialize_funding_info(FundingInfo(pair, *values))

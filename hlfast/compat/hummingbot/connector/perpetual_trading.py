@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 
 from hlfast.compat.hummingbot.connector.derivative.position import Position
 from hlfast.compat.hummingbot.core.data_type.common import PositionMode, PositionSide
@@ -14,7 +15,7 @@ class PerpetualTrading:
     def __init__(self, trading_pairs: list[str]) -> None:
         self._trading_pairs = list(trading_pairs)
         self._account_positions: dict[str, Position] = {}
-        self._position_mode: PositionMode | None = None
+        self._position_mode = PositionMode.ONEWAY
         self._leverage: dict[str, int] = {}
         self._funding_info: dict[str, FundingInfo] = {}
         self._funding_info_stream: asyncio.Queue[FundingInfoUpdate] = asyncio.Queue()
@@ -30,9 +31,11 @@ class PerpetualTrading:
     def account_positions(self) -> dict[str, Position]:
         return self._account_positions
 
-    def position_key(self, trading_pair: str, side: PositionSide | None = None) -> str:
-        """The pair; in HEDGE mode with the side's name behind it."""
-        if self._position_mode is PositionMode.HEDGE and side is not None:
+    def position_key(
+        self, trading_pair: str, side: PositionSide | None = None, mode: PositionMode | None = None
+    ) -> str:
+        """The pair; in HEDGE mode with the side's name behind it. `mode`: instead of the one that is set."""
+        if (mode or self._position_mode) is PositionMode.HEDGE and side is not None:
             return f"{trading_pair}{side.name}"
         return trading_pair
 
@@ -46,7 +49,7 @@ class PerpetualTrading:
         return self._account_positions.get(self.position_key(trading_pair, side))
 
     @property
-    def position_mode(self) -> PositionMode | None:
+    def position_mode(self) -> PositionMode:
         return self._position_mode
 
     def set_position_mode(self, value: PositionMode) -> None:
@@ -68,10 +71,11 @@ class PerpetualTrading:
         if trading_pair in self._trading_pairs:
             self._trading_pairs.remove(trading_pair)
         self._funding_info.pop(trading_pair, None)
+        self._leverage.pop(trading_pair, None)
 
     @property
     def funding_info(self) -> dict[str, FundingInfo]:
-        return dict(self._funding_info)
+        return copy.deepcopy(self._funding_info)
 
     @property
     def funding_info_stream(self) -> asyncio.Queue[FundingInfoUpdate]:
@@ -85,6 +89,10 @@ class PerpetualTrading:
 
     def get_funding_info(self, trading_pair: str) -> FundingInfo:
         return self._funding_info[trading_pair]
+
+    def current_funding_info(self, trading_pair: str) -> FundingInfo | None:
+        """Ours: as `get_funding_info`, None where nothing has been heard yet."""
+        return self._funding_info.get(trading_pair)
 
     def start(self) -> None:
         self._end_task()

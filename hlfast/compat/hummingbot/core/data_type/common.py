@@ -106,10 +106,11 @@ class LazyDict(dict[K, V], Generic[K, V]):
         value = self[key] = self.default_value_factory(key)
         return value
 
-    def get(self, key: K, default: Any = None) -> Any:
-        if key in self or self.default_value_factory is not None:
-            return self[key]
-        return default
+    def get(self, key: K, *default: Any) -> Any:
+        """As `self[key]`, `KeyError` included, unless a default is given."""
+        if default and key not in self and self.default_value_factory is None:
+            return default[0]
+        return self[key]
 
     def get_or_add(self, key: K, value_factory: Callable[[], V]) -> V:
         if key not in self:

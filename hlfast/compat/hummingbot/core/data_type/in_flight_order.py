@@ -94,7 +94,7 @@ class TradeUpdate(NamedTuple):
 
 
 class InFlightOrder:
-    """One order. `fills_incomplete`: it was completed before all of its fills had arrived (ours; False upstream)."""
+    """One order. `fills_incomplete`: its end was told before all of its fills had arrived (ours; False upstream)."""
 
     def __init__(
         self,
@@ -207,7 +207,7 @@ class InFlightOrder:
         quote = sum((fill.fill_price * fill.fill_base_amount for fill in self.order_fills.values()), s_decimal_0)
         return quote / base if base and quote else None
 
-    def cumulative_fee_paid(self, token: str, exchange: Any = None) -> Decimal:
+    def cumulative_fee_paid(self, token: str, rate_source: Any = None) -> Decimal:
         """All fees in `token`. What cannot be converted is logged and left out, with all fees after it."""
         total = s_decimal_0
         for fill in self.order_fills.values():
@@ -217,7 +217,7 @@ class InFlightOrder:
                     price=fill.fill_price,
                     order_amount=fill.fill_base_amount,
                     token=token,
-                    exchange=exchange,
+                    rate_source=rate_source,
                 )
             except Exception as error:
                 self.logger().error(f"Error calculating fee paid: {error}", exc_info=True)

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from enum import Enum
 from typing import Any
 
 from hlfast import clock
 from hlfast.compat.hummingbot.core.data_type.common import OrderType, PositionAction
-
-
-class LimitOrderStatus(Enum):
-    UNKNOWN = 0
-    NEW = 1
-    OPEN = 2
-    CANCELING = 3
-    CANCELED = 4
-    COMPLETED = 5
-    FAILED = 6
+from hlfast.compat.hummingbot.core.event.events import LimitOrderStatus as LimitOrderStatus
 
 
 @dataclass(frozen=True)
@@ -69,6 +59,7 @@ class LimitOrder:
             spread = abs(float(order.price) - mid_price) / mid_price if mid_price else 0.0
             hangs = "n/a" if hanging_ids is None else "yes" if order.client_order_id in hanging_ids else "no"
             side = "buy" if order.is_buy else "sell"
-            short_id = f"...{order.client_order_id[-4:]}"
+            full_id = order.client_order_id
+            short_id = full_id if len(full_id) <= 7 else f"...{full_id[-4:]}"
             rows.append([short_id, side, float(order.price), f"{spread:.2%}", float(order.quantity), age, hangs])
         return pandas.DataFrame(rows, columns=["Order ID", "Type", "Price", "Spread", "Amount", "Age", "Hang"])

@@ -259,7 +259,7 @@ class OrderBook(PubSub):
 
 
 class LiveOrderBook(OrderBook):
-    """A compiled book that a connector feeds, read where it stands. It cannot be fed from here."""
+    """A compiled book that a connector feeds, read where it stands: while it is stale, it is empty. It cannot be fed from here."""
 
     def __init__(self, core: CoreBook) -> None:
         super().__init__()
@@ -270,14 +270,14 @@ class LiveOrderBook(OrderBook):
         return (OrderBookRow(px_e8 / 1e8, lots / scale, update_id) for px_e8, lots, _ in levels)
 
     def bid_entries(self) -> Iterator[OrderBookRow]:
-        return self._entries(self.core.levels()[0])
+        return self._entries([] if self.core.is_stale else self.core.levels()[0])
 
     def ask_entries(self) -> Iterator[OrderBookRow]:
-        return self._entries(self.core.levels()[1])
+        return self._entries([] if self.core.is_stale else self.core.levels()[1])
 
     def get_price(self, is_buy: bool) -> float:
         px_e8 = self.core.best_ask_e8 if is_buy else self.core.best_bid_e8
-        if not px_e8:
+        if not px_e8 or self.core.is_stale:
             raise OSError(EMPTY)
         return px_e8 / 1e8
 

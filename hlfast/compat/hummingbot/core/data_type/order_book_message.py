@@ -18,14 +18,14 @@ class OrderBookMessageType(Enum):
 class _Message(NamedTuple):
     type: OrderBookMessageType
     content: dict[str, Any]
-    timestamp: float
+    timestamp: float | None
 
 
 @total_ordering
 class OrderBookMessage(_Message):
     """Equal iff same type and id. Books are ordered by id, trades by id, else by time, a book before a trade on a tie.
 
-    `timestamp`: seconds; -1 unless given.
+    Ids are the very objects in the content (a venue's may be text). `timestamp`: seconds, or None; no time is before any.
     """
 
     __slots__ = ()
@@ -38,21 +38,22 @@ class OrderBookMessage(_Message):
         *args: Any,
         **kwargs: Any,
     ) -> OrderBookMessage:
-        return super().__new__(cls, message_type, content, -1.0 if timestamp is None else timestamp)
+        return super().__new__(cls, message_type, content, timestamp)
 
     @property
     def _is_trade(self) -> bool:
         return self.type is OrderBookMessageType.TRADE
 
     @property
-    def update_id(self) -> int:
-        return -1 if self._is_trade else int(self.content["update_id"])
+    def update_id(self) -> Any:
+        return -1 if self._is_trade else self.content["update_id"]
 
     @property
-    def first_update_id(self) -> int:
+    def first_update_id(self) -> Any:
         if self.type is not OrderBookMessageType.DIFF:
             return -1
-        return int(self.content.get("first_update_id", self.update_id))
+        first = self.content.get("first_update_id")
+        return self.update_id if first is None else first
 
     @property
     def trade_id(self) -> Any:
@@ -102,7 +103,7 @@ class OrderBookMessage(_Message):
         if self._is_trade is other._is_trade and self._id != other._id:
             return bool(self._id < other._id)
         if self.timestamp != other.timestamp:
-            return self.timestamp < other.timestamp
+            return self.timestamp is None or (other.timestamp is not None and self.timestamp < other.timestamp)
         if self._is_trade is not other._is_trade:
             return not self._is_trade
         return self.type.value < other.type.value  # a snapshot before the diff of the same id

@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from hlfast.compat.hummingbot.connector.utils import combine_to_hb_trading_pair, split_hb_trading_pair
-from hlfast.compat.hummingbot.core.data_type.common import PositionAction, PriceType, TradeType
+from hlfast.compat.hummingbot.core.data_type.common import PositionAction, TradeType
 from hlfast.compat.hummingbot.core.rate_oracle import rate_oracle
 
 S_DECIMAL_0 = Decimal(0)
@@ -17,13 +17,6 @@ S_DECIMAL_0 = Decimal(0)
 _SAME = ({"USOL", "SOL"}, {"UETH", "ETH"}, {"UBTC", "BTC"}, {"USDC", "USDC.E"})
 _WRAPPED = ("ETH", "BNB", "POL", "AVAX", "ONE", "BTC")
 _INTERCHANGEABLE = (*_SAME, *({token, f"W{token}"} for token in _WRAPPED))
-
-
-class MakerTakerExchangeFeeRates(NamedTuple):
-    maker: Decimal
-    taker: Decimal
-    maker_flat_fees: list[TokenAmount]
-    taker_flat_fees: list[TokenAmount]
 
 
 @dataclass
@@ -92,8 +85,8 @@ class TradeFeeBase(ABC):
         percent_token: str | None = None,
         flat_fees: list[TokenAmount] | None = None,
     ) -> TradeFeeBase:
-        is_added = fee_schema.percent_fee_token is not None or (
-            trade_type is TradeType.BUY and not fee_schema.buy_percent_fee_deducted_from_returns
+        is_added = trade_type is TradeType.BUY and (
+            not fee_schema.buy_percent_fee_deducted_from_returns or fee_schema.percent_fee_token is not None
         )
         return _kind(is_added)(percent=percent, percent_token=percent_token, flat_fees=flat_fees or [])
 
@@ -132,10 +125,12 @@ class TradeFeeBase(ABC):
         price: Decimal,
         order_amount: Decimal,
         token: str,
-        exchange: Any = None,
         rate_source: Any = None,
     ) -> Decimal:
-        """All parts of the fee in `token`. Raises `ValueError` where a rate is needed and not known."""
+        """All parts of the fee in `token`. `rate_source.get_pair_rate(pair)` gives rates, the `RateOracle` unless given.
+
+        Raises `ValueError` where a rate is needed and not known.
+        """
         base, quote = split_hb_trading_pair(trading_pair)
         total = S_DECIMAL_0
         if self.percent != S_DECIMAL_0:
@@ -145,9 +140,7 @@ class TradeFeeBase(ABC):
             elif self._are_tokens_interchangeable(base, token):
                 total += in_quote / price
             else:
-                total += in_quote * self._get_exchange_rate(
-                    combine_to_hb_trading_pair(quote, token), exchange=exchange, rate_source=rate_source
-                )
+                total += in_quote * self._get_exchange_rate(combine_to_hb_trading_pair(quote, token), rate_source)
         for fee in self.flat_fees:
             if self._are_tokens_interchangeable(fee.token, token):
                 total += fee.amount
@@ -156,17 +149,14 @@ class TradeFeeBase(ABC):
             elif self._are_tokens_interchangeable(fee.token, quote) and self._are_tokens_interchangeable(base, token):
                 total += fee.amount / price
             else:
-                total += fee.amount * self._get_exchange_rate(
-                    combine_to_hb_trading_pair(fee.token, token), exchange=exchange, rate_source=rate_source
-                )
+                total += fee.amount * self._get_exchange_rate(combine_to_hb_trading_pair(fee.token, token), rate_source)
         return total
 
     def _are_tokens_interchangeable(self, first_token: str, second_token: str) -> bool:
         return first_token == second_token or any({first_token, second_token} <= same for same in _INTERCHANGEABLE)
 
-    def _get_exchange_rate(self, trading_pair: str, exchange: Any = None, rate_source: Any = None) -> Decimal:
-        if exchange is not None and trading_pair in exchange.order_books:
-            return Decimal(exchange.get_price_by_type(trading_pair, PriceType.MidPrice))
+    @staticmethod
+    def _get_exchange_rate(trading_pair: str, rate_source: Any = None) -> Decimal:
         source = rate_source if rate_source is not None else rate_oracle.RateOracle.get_instance()
         rate = source.get_pair_rate(trading_pair)
         if rate is None:
@@ -189,6 +179,14 @@ class DeductedFromReturnsTradeFee(TradeFeeBase):
     @classmethod
     def type_descriptor_for_json(cls) -> str:
         return "DeductedFromReturns"
+
+
+@dataclass(frozen=True)
+class MakerTakerExchangeFeeRates:
+    maker: Decimal
+    taker: Decimal
+    maker_flat_fees: list[TokenAmount]
+    taker_flat_fees: list[TokenAmount]
 
 
 def _kind(is_added: bool) -> type[TradeFeeBase]:

@@ -58,6 +58,16 @@ class AccountEvent(Enum):
     LiquidationEvent = 405
 
 
+class LimitOrderStatus(Enum):
+    UNKNOWN = 0
+    NEW = 1
+    OPEN = 2
+    CANCELING = 3
+    CANCELED = 4
+    COMPLETED = 5
+    FAILED = 6
+
+
 class MarketOrderFailureEvent(NamedTuple):
     timestamp: float
     order_id: str
