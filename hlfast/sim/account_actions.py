@@ -168,7 +168,11 @@ def approve_agent(exchange: Exchange, account: Account, action: dict[str, Any]) 
 
 
 def approve_builder_fee(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
-    """`maxFeeRate` "0.001%" is one tenth of a basis point; "0%" takes the approval back."""
+    """`maxFeeRate` "0.001%" is one tenth of a basis point; "0%" takes the approval back.
+
+    An address that was never heard of here is taken for a builder of the venue and gets an empty account: clients that
+    approve their maker's address before the first order trade unchanged.
+    """
     rate = action["maxFeeRate"]
     try:
         tenths = scaled(dec(rate[:-1]), 3) if rate.endswith("%") else None
@@ -183,6 +187,8 @@ def approve_builder_fee(exchange: Exchange, account: Account, action: dict[str, 
         raise Refused("Too many approved builders.")
     else:
         account.builders[builder] = tenths
+        if builder not in exchange.accounts:
+            exchange.open_account(builder, 0, 0)
     return DEFAULT
 
 
