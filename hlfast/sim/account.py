@@ -147,6 +147,8 @@ class Account:
         self.builders: dict[str, int] = {}
         """The highest fee approved for each builder, in tenths of a basis point."""
         self.referred_by: tuple[str, str] | None = None
+        self.referred_at = (0, 0)
+        """When, and what volume there was by then."""
         self.history = history
         self._tokens = tokens
         self.cash_e8 = 0

@@ -12,7 +12,7 @@ from hlfast.sim.account import Account
 from hlfast.sim.markets import USD, USDC, Token
 from hlfast.sim.numbers import scaled, text
 from hlfast.sim.refusals import DEFAULT, Refused
-from hlfast.sim.shapes import Malformed, dec
+from hlfast.sim.shapes import Malformed, address, dec
 from hlfast.sim.vaults import new_address
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 WITHDRAWAL_FEE_E8 = 10**8
 MAX_SUB_ACCOUNTS = 10
 MAX_BUILDERS = 10
+ACTIVATION_E8 = 10**8
+"""What the sender pays on top of the first transfer to an address that has no account yet: one of the quote token."""
 
 
 def usd_class_transfer(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
@@ -43,29 +45,42 @@ def usd_class_transfer(exchange: Exchange, account: Account, action: dict[str, A
 
 
 def usd_send(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
-    _move_usd(exchange, account, _receiver(exchange, action), _amount(action["amount"], 6) * 100, "internalTransfer")
+    usd_e8, fee_e8 = _amount(action["amount"], 6) * 100, _activation_e8(exchange, action)
+    if account.withdrawable_e8 < usd_e8 + fee_e8:
+        raise Refused("Insufficient balance for withdrawal.")
+    account.cash_e8 -= fee_e8
+    _move_usd(exchange, account, _receiver(exchange, action), usd_e8, "internalTransfer", fee_e8)
     return DEFAULT
 
 
-def _move_usd(exchange: Exchange, sender: Account, receiver: Account, usd_e8: int, kind: str) -> None:
+def _move_usd(
+    exchange: Exchange, sender: Account, receiver: Account, usd_e8: int, kind: str, paid_fee_e8: int = 0
+) -> None:
     if sender.withdrawable_e8 < usd_e8:
         raise Refused("Insufficient balance for withdrawal.")
     sender.cash_e8 -= usd_e8
     receiver.cash_e8 += usd_e8
     delta = {"type": kind, "usdc": text(usd_e8, 8), "user": sender.address, "destination": receiver.address}
     if kind == "internalTransfer":
-        delta["fee"] = "0.0"
+        delta["fee"] = text(paid_fee_e8, 8)
     for party in (sender, receiver):
         exchange.add_ledger_row(party, delta)
 
 
 def spot_send(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
     token = _token(exchange, action["token"])
-    _move_token(exchange, account, _receiver(exchange, action), token, _amount(action["amount"], token.wei_decimals))
+    wei, fee_e8 = _amount(action["amount"], token.wei_decimals), _activation_e8(exchange, action)
+    purse = account.balance(USD)
+    if purse.free_wei < fee_e8 + wei * (token is USDC) or account.balance(token.index).free_wei < wei:
+        raise Refused("Insufficient balance for token transfer.")
+    purse.total_wei -= fee_e8
+    _move_token(exchange, account, _receiver(exchange, action), token, wei, fee_e8)
     return DEFAULT
 
 
-def _move_token(exchange: Exchange, sender: Account, receiver: Account, token: Token, wei: int) -> None:
+def _move_token(
+    exchange: Exchange, sender: Account, receiver: Account, token: Token, wei: int, paid_fee_e8: int = 0
+) -> None:
     sending, receiving = sender.balance(token.index), receiver.balance(token.index)
     if sending.free_wei < wei:
         raise Refused("Insufficient balance for token transfer.")
@@ -78,10 +93,10 @@ def _move_token(exchange: Exchange, sender: Account, receiver: Account, token: T
         "usdcValue": text(exchange.usdc_value_e8(token, wei), 8),
         "user": sender.address,
         "destination": receiver.address,
-        "fee": "0.0",
+        "fee": text(paid_fee_e8, 8),
         "nativeTokenFee": "0.0",
         "nonce": None,
-        "feeToken": "",
+        "feeToken": USDC.name if paid_fee_e8 else "",
     }
     for party in (sender, receiver):
         exchange.add_ledger_row(party, delta)
@@ -90,7 +105,7 @@ def _move_token(exchange: Exchange, sender: Account, receiver: Account, token: T
 def send_asset(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
     """Between the purses "" (the main perp dex) and "spot" of one account or two."""
     sender = account if not action["fromSubAccount"] else exchange.controlled(account, action["fromSubAccount"].lower())
-    receiver = _receiver(exchange, action)
+    fee_e8 = _activation_e8(exchange, action)
     source, destination = action["sourceDex"], action["destinationDex"]
     if source not in ("", "spot") or destination not in ("", "spot"):
         raise Refused(f"Invalid dex {source if source not in ('', 'spot') else destination}")
@@ -102,13 +117,16 @@ def send_asset(exchange: Exchange, account: Account, action: dict[str, Any]) -> 
         if token is not USDC:
             raise Refused("Invalid send")
     if source == "spot":
-        if sender.balance(token.index).free_wei < wei:
+        purse = sender.balance(USD)
+        if purse.free_wei < fee_e8 + wei * (token is USDC) or sender.balance(token.index).free_wei < wei:
             raise Refused("Insufficient balance for token transfer.")
+        purse.total_wei -= fee_e8
         sender.balance(token.index).total_wei -= wei
     else:
-        if sender.withdrawable_e8 < wei:
+        if sender.withdrawable_e8 < wei + fee_e8:
             raise Refused("Insufficient balance for withdrawal.")
-        sender.cash_e8 -= wei
+        sender.cash_e8 -= wei + fee_e8
+    receiver = _receiver(exchange, action)
     if destination == "spot":
         receiver.balance(token.index).total_wei += wei
     else:
@@ -122,10 +140,10 @@ def send_asset(exchange: Exchange, account: Account, action: dict[str, Any]) -> 
         "token": token.name,
         "amount": text(wei, token.wei_decimals),
         "usdcValue": text(exchange.usdc_value_e8(token, wei), 8),
-        "fee": "0.0",
+        "fee": text(fee_e8, 8),
         "nativeTokenFee": "0.0",
         "nonce": action["nonce"],
-        "feeToken": "",
+        "feeToken": USDC.name if fee_e8 else "",
     }
     for party in {sender.address: sender, receiver.address: receiver}.values():
         exchange.add_ledger_row(party, delta)
@@ -242,6 +260,7 @@ def set_referrer(exchange: Exchange, account: Account, action: dict[str, Any]) -
     if referrer is None or referrer is account:
         raise Refused("Referral code not registered")
     account.referred_by = (referrer.address, action["code"])
+    account.referred_at = (exchange.time_ms, account.volume_e8)
     return DEFAULT
 
 
@@ -267,8 +286,17 @@ def _amount(number: str, decimals: int) -> int:
     return amount
 
 
+def _activation_e8(exchange: Exchange, action: dict[str, Any]) -> int:
+    try:
+        return 0 if address(action["destination"]) in exchange.accounts else ACTIVATION_E8
+    except Malformed:
+        raise Refused("Invalid send") from None
+
+
 def _receiver(exchange: Exchange, action: dict[str, Any]) -> Account:
+    """Who is sent to; the first transfer to an address opens its account, and its fee, taken before, is booked."""
     receiver = exchange.accounts.get(action["destination"].lower())
     if receiver is None:
-        raise Refused(f"No account {action['destination'][:42]} on this exchange: it opens none by transfer.")
+        receiver = exchange.open_account(action["destination"], 0, 0)
+        exchange.execution.fees_wei[USDC.name] += ACTIVATION_E8
     return receiver

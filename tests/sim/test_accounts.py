@@ -189,6 +189,9 @@ def test_a_referrer_is_registered_and_named(desk):
     ok(desk.act(ALICE, {"type": "setReferrer", "code": "BOB"}))
     shown = Info(desk.exchange).answer({"type": "referral", "user": ALICE.address})
     assert shown["referredBy"] == {"referrer": BOB.address, "code": "BOB"}
+    state = Info(desk.exchange).answer({"type": "referral", "user": BOB.address})["referrerState"]
+    assert (state["stage"], state["data"]["code"], state["data"]["nReferrals"]) == ("ready", "BOB", 1)
+    assert state["data"]["referralStates"][0]["user"] == ALICE.address
     assert refusal(desk.act(ALICE, {"type": "registerReferrer", "code": "BOB"})) == "Referral code already registered."
 
 
@@ -222,7 +225,12 @@ def test_a_vault_is_fed_traded_and_paid_out_by_shares(desk):
     assert vault.equity_e8(BOB.address) == value * 3 // 4
     info = Info(desk.exchange)
     assert info.answer({"type": "userRole", "user": address}) == {"role": "vault"}
-    assert info.answer({"type": "vaultDetails", "vaultAddress": address, "user": BOB.address})["leaderFraction"] == 0.25
+    shown = info.answer({"type": "vaultDetails", "vaultAddress": address, "user": BOB.address})
+    assert shown["leaderFraction"] == 0.25 and shown["followerState"]["user"] == BOB.address
+    assert set(shown["followerState"]) == {
+        "user", "vaultEquity", "pnl", "allTimePnl", "daysFollowing", "vaultEntryTime", "lockupUntil",
+    }  # fmt: skip
+    assert [span for span, _ in shown["portfolio"]][::4] == ["day", "perpDay"] and len(shown["portfolio"]) == 8
     (equity,) = info.answer({"type": "userVaultEquities", "user": BOB.address})
     assert equity["vaultAddress"] == address
     bob = desk.account(BOB).cash_e8
