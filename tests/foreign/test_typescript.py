@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import subprocess
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,6 @@ from hlfast.sim.supported import SUPPORTED
 from .conftest import make_books
 
 ALICE, BOB = FUNDED_ACCOUNTS[:2]
-PACKAGES = {
-    "@nktkas/hyperliquid": "^0.33.3",
-    "viem": "^2",
-    "ajv": "^8",
-    "ts-json-schema-generator": "^2",
-    "typescript": "^5",
-    "node": "^22",
-}
 KINDS = {"info": "info requests", "exchange": "actions", "subscription": "subscriptions"}
 NAMES = {
     "cSignerAction": "CSignerAction",
@@ -48,29 +39,10 @@ def is_supported(kind: str, name: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which npm has installed the SDK and what the program needs."""
-    if shutil.which("npm") is None:
-        pytest.skip("no npm on this machine")
-    path = tmp_path_factory.mktemp("typescript")
-    (path / "package.json").write_text(json.dumps({"private": True, "type": "module", "dependencies": PACKAGES}))
-    ran = subprocess.run(
-        ["npm", "install", "--no-audit", "--no-fund"],
-        cwd=path,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    if ran.returncode:
-        pytest.skip(f"npm could not install the SDK: {ran.stderr.strip().splitlines()[-1:]}")
-    shutil.copy(Path(__file__).with_name("typescript.mjs"), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def day(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def day(node_folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The program's report and the exchange's record afterwards."""
+
+    shutil.copy(Path(__file__).with_name("typescript.mjs"), node_folder)
 
     async def run() -> tuple[dict[str, Any], dict[str, Any]]:
         async with SimExchange(port=0, block_ms=10, traders=False, book_interval_ms=50) as exchange:
@@ -78,16 +50,16 @@ def day(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             accounts = [{"address": each.address, "key": each.key} for each in FUNDED_ACCOUNTS[:4]]
             given = {"http": exchange.http_url, "ws": exchange.ws_url, "accounts": accounts}
             process = await asyncio.create_subprocess_exec(
-                str(folder / "node_modules" / ".bin" / "node"),
+                str(node_folder / "node_modules" / ".bin" / "node"),
                 "typescript.mjs",
                 json.dumps(given),
-                cwd=folder,
+                cwd=node_folder,
                 stderr=asyncio.subprocess.PIPE,
             )
             _, errors = await asyncio.wait_for(process.communicate(), 300)
             assert process.returncode == 0, errors.decode()
             exchange.engine.assert_conserved()
-            return json.loads((folder / "report.json").read_text()), exchange.truth()
+            return json.loads((node_folder / "report.json").read_text()), exchange.truth()
 
     return asyncio.run(run())
 
