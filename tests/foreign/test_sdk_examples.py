@@ -9,10 +9,12 @@ since the programs name tokens of it, and the prices are those that they were wr
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -143,3 +145,29 @@ async def test_an_example_of_the_sdk_does_the_same_on_the_sdk_and_on_the_drop_in
     for kind in ("orders", "fills"):
         assert len(ours[2][kind]) == len(theirs[2][kind])
     assert (ours[2]["cash"], ours[2]["positions"]) == (theirs[2]["cash"], theirs[2]["positions"])
+
+
+def test_the_sdk_s_own_tests_pass_on_the_drop_in() -> None:
+    """Its signing tests and its recorded answers, with the drop-in's modules in the place of its own."""
+    named = os.environ.get("HLFAST_SDK_EXAMPLES")
+    tests = Path(named).parent / "tests" if named else None
+    if tests is None or not tests.is_dir():
+        pytest.skip("HLFAST_SDK_EXAMPLES does not name the examples folder of the official SDK's repository")
+    if importlib.util.find_spec("pytest_recording") is None:
+        pytest.skip("pytest-recording is not installed")
+    program = (
+        "import sys, pytest, hlfast.compat.hyperliquid as hl\n"
+        "hl.install()\n"
+        "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '--import-mode=importlib', '--block-network',"
+        " '--record-mode=none', '-o', 'addopts=', 'signing_test.py', 'info_test.py']))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tests,
+        env=surroundings(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.returncode == 0 and "passed" in ran.stdout, ran.stdout + ran.stderr
