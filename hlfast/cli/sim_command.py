@@ -185,10 +185,9 @@ def fault_table() -> str:
 
 def welcome(ready: dict[str, Any], *, seed: int, block_ms: int) -> str:
     """What to print for a person, from the exchange's ready line."""
-    from hlfast.config import SIMULATOR
+    from hlfast.cli.sim_clients import shown
 
     url = ready["http_url"]
-    network = '"simulator"' if url == SIMULATOR.http_url else f"hlfast.Network({url!r}, {ready['ws_url']!r}, False)"
     accounts = "\n".join(f"  {a['name']}  {a['address']}  {a['key']}" for a in ready["accounts"])
     return f"""Local exchange on {url} (seed {seed}, blocks of {block_ms} ms). Ctrl-C ends it.
 
@@ -196,9 +195,6 @@ Funded accounts, 1,000,000 USDC perp and 100,000 USDC spot each.
 THESE KEYS ARE PUBLIC: anybody can take what is sent to them on a real network. Never use them there.
 {accounts}
 
-Connect to it (the first key is the default):
+Point a client at it. Each program is whole, and its order rests:
 
-  async with hlfast.connect({network}) as hl:
-      order = hl.buy("BTC", "0.001", "60000")
-      print(await order.accepted(), order)
-"""
+{shown(url, ready["ws_url"], ready["accounts"][0])}"""

@@ -69,6 +69,8 @@ class Account:
         self.signers: Signers | None = None
         """Who acts for it, if it is a multi-sig user."""
         self.referred_by: tuple[str, str] | None = None
+        self.referred_at = (0, 0)
+        """When, and what volume there was by then."""
         self.history = history
         self._tokens = tokens
         self._collaterals = collaterals or {"": tokens[USD]}

@@ -13,7 +13,7 @@ from hlfast.sim.account import Account
 from hlfast.sim.markets import USD, USDC, Token
 from hlfast.sim.numbers import scaled, text
 from hlfast.sim.refusals import DEFAULT, Refused
-from hlfast.sim.shapes import Malformed, dec
+from hlfast.sim.shapes import Malformed, address, dec
 from hlfast.sim.vaults import new_address
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 WITHDRAWAL_FEE_E8 = 10**8
 MAX_SUB_ACCOUNTS = 10
 MAX_BUILDERS = 10
+ACTIVATION_E8 = 10**8
+"""What the sender pays on top of the first transfer to an address that has no account yet: one of the quote token."""
 
 
 def usd_class_transfer(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
@@ -46,29 +48,42 @@ def usd_class_transfer(exchange: Exchange, account: Account, action: dict[str, A
 
 
 def usd_send(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
-    _move_usd(exchange, account, _receiver(exchange, action), _amount(action["amount"], 6) * 100, "internalTransfer")
+    usd_e8, fee_e8 = _amount(action["amount"], 6) * 100, _activation_e8(exchange, action)
+    if account.withdrawable_e8 < usd_e8 + fee_e8:
+        raise Refused("Insufficient balance for withdrawal.")
+    account.cash_e8 -= fee_e8
+    _move_usd(exchange, account, _receiver(exchange, action), usd_e8, "internalTransfer", fee_e8)
     return DEFAULT
 
 
-def _move_usd(exchange: Exchange, sender: Account, receiver: Account, usd_e8: int, kind: str) -> None:
+def _move_usd(
+    exchange: Exchange, sender: Account, receiver: Account, usd_e8: int, kind: str, paid_fee_e8: int = 0
+) -> None:
     if sender.withdrawable_e8 < usd_e8:
         raise Refused("Insufficient balance for withdrawal.")
     sender.cash_e8 -= usd_e8
     receiver.cash_e8 += usd_e8
     delta = {"type": kind, "usdc": text(usd_e8, 8), "user": sender.address, "destination": receiver.address}
     if kind == "internalTransfer":
-        delta["fee"] = "0.0"
+        delta["fee"] = text(paid_fee_e8, 8)
     for party in (sender, receiver):
         exchange.add_ledger_row(party, delta)
 
 
 def spot_send(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
     token = _token(exchange, action["token"])
-    _move_token(exchange, account, _receiver(exchange, action), token, _amount(action["amount"], token.wei_decimals))
+    wei, fee_e8 = _amount(action["amount"], token.wei_decimals), _activation_e8(exchange, action)
+    purse = account.balance(USD)
+    if account.free_wei(USD) < fee_e8 + wei * (token.index == USD) or account.free_wei(token.index) < wei:
+        raise Refused("Insufficient balance for token transfer.")
+    purse.total_wei -= fee_e8
+    _move_token(exchange, account, _receiver(exchange, action), token, wei, fee_e8)
     return DEFAULT
 
 
-def _move_token(exchange: Exchange, sender: Account, receiver: Account, token: Token, wei: int) -> None:
+def _move_token(
+    exchange: Exchange, sender: Account, receiver: Account, token: Token, wei: int, paid_fee_e8: int = 0
+) -> None:
     sending, receiving = sender.balance(token.index), receiver.balance(token.index)
     if sender.free_wei(token.index) < wei:
         raise Refused("Insufficient balance for token transfer.")
@@ -81,10 +96,10 @@ def _move_token(exchange: Exchange, sender: Account, receiver: Account, token: T
         "usdcValue": text(exchange.usdc_value_e8(token, wei), 8),
         "user": sender.address,
         "destination": receiver.address,
-        "fee": "0.0",
+        "fee": text(paid_fee_e8, 8),
         "nativeTokenFee": "0.0",
         "nonce": None,
-        "feeToken": "",
+        "feeToken": USDC.name if paid_fee_e8 else "",
     }
     for party in (sender, receiver):
         exchange.add_ledger_row(party, delta)
@@ -92,11 +107,12 @@ def _move_token(exchange: Exchange, sender: Account, receiver: Account, token: T
 
 def send_asset(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
     """Between purses of one account or two: "" is the main perp dex, "spot" the spot balance, else a builder dex. A dex takes
-    its collateral only, in 6 decimals."""
+    its collateral only, in 6 decimals. What opening the receiver's account costs is taken from where the money comes from
+    if that is USDC, else from the spot balance."""
     sender = account if not action["fromSubAccount"] else exchange.controlled(account, action["fromSubAccount"].lower())
-    receiver = _receiver(exchange, action)
+    fee_e8 = _activation_e8(exchange, action)
     source, destination = action["sourceDex"], action["destinationDex"]
-    if sender is receiver and sender.is_joined:
+    if sender.is_joined and action["destination"].lower() == sender.address:
         raise Refused(modes.JOINED)
     name, token = action["token"], None
     for place in (source, destination):
@@ -112,13 +128,19 @@ def send_asset(exchange: Exchange, account: Account, action: dict[str, Any]) -> 
         wei = _amount(action["amount"], (token := USDC if name == USDC.name else _token(exchange, name)).wei_decimals)
     else:
         wei = _amount(action["amount"], 6) * 10 ** (token.wei_decimals - 6)
-    if sender.can_send_e8(source, token.index) < wei:
+    is_usdc = token.index == USD
+    fee_from = source if is_usdc else "spot"
+    taken = wei + fee_e8 if is_usdc else wei
+    if sender.can_send_e8(source, token.index) < taken or (fee_e8 and sender.can_send_e8(fee_from, USD) < fee_e8):
         raise Refused(f"Insufficient balance for {'token transfer' if source == 'spot' else 'withdrawal'}.")
+    sender.move(fee_from, USD, -fee_e8)
     sender.move(source, token.index, -wei)
+    receiver = _receiver(exchange, action)
     receiver.move(destination, token.index, wei)
     amount = text(wei, token.wei_decimals)
     delta = modes.send_row(sender, receiver, source, destination, token.name, amount, action["nonce"])
     delta["usdcValue"] = text(exchange.usdc_value_e8(token, wei), 8)
+    delta["fee"], delta["feeToken"] = text(fee_e8, 8), USDC.name if fee_e8 else ""
     for party in {sender.address: sender, receiver.address: receiver}.values():
         exchange.add_ledger_row(party, delta)
     return DEFAULT
@@ -160,7 +182,11 @@ def approve_agent(exchange: Exchange, account: Account, action: dict[str, Any]) 
 
 
 def approve_builder_fee(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
-    """`maxFeeRate` "0.001%" is one tenth of a basis point; "0%" takes the approval back."""
+    """`maxFeeRate` "0.001%" is one tenth of a basis point; "0%" takes the approval back.
+
+    An address that was never heard of here is taken for a builder of the venue and gets an empty account: clients that
+    approve their maker's address before the first order trade unchanged.
+    """
     rate = action["maxFeeRate"]
     try:
         tenths = scaled(dec(rate[:-1]), 3) if rate.endswith("%") else None
@@ -175,6 +201,8 @@ def approve_builder_fee(exchange: Exchange, account: Account, action: dict[str, 
         raise Refused("Too many approved builders.")
     else:
         account.builders[builder] = tenths
+        if builder not in exchange.accounts:
+            exchange.open_account(builder, 0, 0)
     return DEFAULT
 
 
@@ -228,6 +256,7 @@ def set_referrer(exchange: Exchange, account: Account, action: dict[str, Any]) -
     if referrer is None or referrer is account:
         raise Refused("Referral code not registered")
     account.referred_by = (referrer.address, action["code"])
+    account.referred_at = (exchange.time_ms, account.volume_e8)
     return DEFAULT
 
 
@@ -253,8 +282,17 @@ def _amount(number: str, decimals: int) -> int:
     return amount
 
 
+def _activation_e8(exchange: Exchange, action: dict[str, Any]) -> int:
+    try:
+        return 0 if address(action["destination"]) in exchange.accounts else ACTIVATION_E8
+    except Malformed:
+        raise Refused("Invalid send") from None
+
+
 def _receiver(exchange: Exchange, action: dict[str, Any]) -> Account:
+    """Who is sent to; the first transfer to an address opens its account, and its fee, taken before, is booked."""
     receiver = exchange.accounts.get(action["destination"].lower())
     if receiver is None:
-        raise Refused(f"No account {action['destination'][:42]} on this exchange: it opens none by transfer.")
+        receiver = exchange.open_account(action["destination"], 0, 0)
+        exchange.execution.fees_wei[USDC.name] += ACTIVATION_E8
     return receiver

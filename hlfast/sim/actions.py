@@ -122,7 +122,9 @@ def _check_group(grouping: str, tickets: list[Ticket]) -> None:
 
 
 def _with_builder(exchange: Exchange, account: Account, builder: dict[str, Any], tickets: list[Ticket]) -> list[Ticket]:
-    """The fee that the master approved goes to the builder with each fill; an unknown builder's has no approval."""
+    """The fee that the master approved goes to the builder with each fill; none needs no approval."""
+    if not builder["f"]:
+        return tickets
     payer = account.master or account
     paid = exchange.accounts.get(builder["b"])
     if paid is None or builder["f"] > payer.builders.get(builder["b"], 0):

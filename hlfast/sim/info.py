@@ -373,7 +373,20 @@ class Info:
         account = self._account(query) or Account(query["user"])
         by = account.referred_by
         code = next((code for code, owner in self.exchange.referrers.items() if owner is account), None)
-        ready = {"stage": "ready", "data": {"code": code, "referralStates": []}}
+        referred = [
+            {
+                "cumVlm": text(each.volume_e8 - each.referred_at[1], 8),
+                "cumRewardedFeesSinceReferred": "0.0",
+                "cumFeesRewardedToReferrer": "0.0",
+                "timeJoined": each.referred_at[0],
+                "user": each.address,
+                "tokenToState": [],
+            }
+            for each in self.exchange.accounts.values()
+            if each.referred_by is not None and each.referred_by[0] == account.address
+        ]
+        data = {"code": code, "nReferrals": len(referred), "referralStates": referred}
+        ready = {"stage": "ready", "data": data}
         return {
             "referredBy": None if by is None else {"referrer": by[0], "code": by[1]},
             "cumVlm": text(account.volume_e8, 8),

@@ -11,11 +11,14 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from hlfast.sim.account import Account
+from hlfast.sim.fees import DAY_MS
 from hlfast.sim.numbers import text
 from hlfast.sim.refusals import DEFAULT, Refused
 
 if TYPE_CHECKING:
     from hlfast.sim.exchange import Exchange
+
+SPANS = ("day", "week", "month", "allTime", "perpDay", "perpWeek", "perpMonth", "perpAllTime")
 
 
 class Vault:
@@ -23,6 +26,7 @@ class Vault:
         self.account, self.leader = account, leader
         self.name, self.description = name, description
         self.shares: dict[str, int] = {}
+        self.entered_ms: dict[str, int] = {}
         self.allows_deposits = True
         self.closes_on_withdraw = False
         self.is_closed = False
@@ -36,8 +40,10 @@ class Vault:
         total = self.total
         return self.shares.get(user, 0) * max(0, self.account.value_e8) // total if total else 0
 
-    def issue(self, user: str, usd_e8: int) -> None:
+    def issue(self, user: str, usd_e8: int, time_ms: int) -> None:
         value_e8, total = self.account.value_e8, self.total
+        if user not in self.shares:
+            self.entered_ms[user] = time_ms
         self.shares[user] = self.shares.get(user, 0) + (usd_e8 * total // value_e8 if total else usd_e8)
         self.account.cash_e8 += usd_e8
 
@@ -68,7 +74,7 @@ def create_vault(exchange: Exchange, account: Account, action: dict[str, Any]) -
     held.leader = account
     vault = exchange.vaults[address] = Vault(held, account, action["name"], action["description"])
     account.cash_e8 -= usd_e8
-    vault.issue(account.address, usd_e8)
+    vault.issue(account.address, usd_e8, exchange.time_ms)
     exchange.add_ledger_row(account, {"type": "vaultCreate", "vault": address, "usdc": text(usd_e8, 8), "fee": "0.0"})
     return {"type": "createVault", "data": address}
 
@@ -106,7 +112,7 @@ def vault_transfer(exchange: Exchange, account: Account, action: dict[str, Any])
         if account.withdrawable_e8 < usd_e8 or (vault.total and vault.account.value_e8 <= 0):
             raise Refused("Insufficient balance for withdrawal.")
         account.cash_e8 -= usd_e8
-        vault.issue(account.address, usd_e8)
+        vault.issue(account.address, usd_e8, exchange.time_ms)
         delta = {"type": "vaultDeposit", "vault": vault.account.address, "usdc": text(usd_e8, 8)}
         exchange.add_ledger_row(account, delta)
     else:
@@ -162,12 +168,20 @@ def vault_distribute(exchange: Exchange, account: Account, action: dict[str, Any
 
 
 def details(exchange: Exchange, query: dict[str, Any]) -> dict[str, Any] | None:
-    """`vaultDetails`, as far as it is known here."""
+    """`vaultDetails`, as far as it is known here: no history of values is kept, and no profit by depositor."""
     vault = exchange.vaults.get(query["vaultAddress"])
     if vault is None:
         return None
     followers = [
-        {"user": user, "vaultEquity": text(vault.equity_e8(user), 8), "pnl": "0.0", "allTimePnl": "0.0"}
+        {
+            "user": user,
+            "vaultEquity": text(vault.equity_e8(user), 8),
+            "pnl": "0.0",
+            "allTimePnl": "0.0",
+            "daysFollowing": (exchange.time_ms - vault.entered_ms[user]) // DAY_MS,
+            "vaultEntryTime": vault.entered_ms[user],
+            "lockupUntil": vault.entered_ms[user],
+        }
         for user in vault.shares
     ]
     return {
@@ -175,7 +189,7 @@ def details(exchange: Exchange, query: dict[str, Any]) -> dict[str, Any] | None:
         "vaultAddress": vault.account.address,
         "leader": vault.leader.address,
         "description": vault.description,
-        "portfolio": [],
+        "portfolio": [[span, {"accountValueHistory": [], "pnlHistory": [], "vlm": "0.0"}] for span in SPANS],
         "apr": 0.0,
         "followerState": next((row for row in followers if row["user"] == query.get("user")), None),
         "leaderFraction": vault.shares.get(vault.leader.address, 0) / (vault.total or 1),

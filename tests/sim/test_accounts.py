@@ -150,6 +150,23 @@ def test_a_builder_is_paid_what_was_approved_and_no_more(desk):
     assert refusal(approve(desk, ALICE, "2%")) == "Invalid builder fee rate."
 
 
+def test_a_builder_that_is_not_known_here_is_paid_once_approved_and_none_is_asked_for_nothing(desk):
+    """Clients approve their maker's address before their first order, and attach it with f 0 where the fee is switched off."""
+    stranger = "0x" + "b1" * 20
+    action = {"type": "order", "grouping": "na", "orders": [wire(ETH, "buy", "3500", "1", "Ioc")]}
+    desk.order(BOB, ETH, "sell", "3500", "2")
+    denied = [{"error": "Builder fee has not been approved"}]
+    assert ok(desk.act(ALICE, {**action, "builder": {"b": stranger, "f": 10}}))["data"]["statuses"] == denied
+    assert "filled" in ok(desk.act(ALICE, {**action, "builder": {"b": stranger, "f": 0}}))["data"]["statuses"][0]
+    assert "builderFee" not in desk.account(ALICE).fills[-1]
+    request = {"type": "approveBuilderFee", "maxFeeRate": "0.01%", "builder": "0x" + "B1" * 20, "nonce": 0}
+    request = desk.signed(ALICE.address, {**request, "hyperliquidChain": "Testnet", "signatureChainId": "0x66eee"})
+    request.action["nonce"] = request.nonce
+    ok(desk.send(request)[0])
+    assert "filled" in ok(desk.act(ALICE, {**action, "builder": {"b": stranger, "f": 10}}))["data"]["statuses"][0]
+    assert desk.exchange.accounts[stranger].cash_e8 == 35 * E8 // 100
+
+
 def test_a_builder_is_paid_on_spot_sales_only(desk):
     desk.exchange.grant(ALICE.address, 1, 1_000 * 10**5)
     ok(approve(desk, ALICE, "0.1%"))
@@ -172,6 +189,9 @@ def test_a_referrer_is_registered_and_named(desk):
     ok(desk.act(ALICE, {"type": "setReferrer", "code": "BOB"}))
     shown = Info(desk.exchange).answer({"type": "referral", "user": ALICE.address})
     assert shown["referredBy"] == {"referrer": BOB.address, "code": "BOB"}
+    state = Info(desk.exchange).answer({"type": "referral", "user": BOB.address})["referrerState"]
+    assert (state["stage"], state["data"]["code"], state["data"]["nReferrals"]) == ("ready", "BOB", 1)
+    assert state["data"]["referralStates"][0]["user"] == ALICE.address
     assert refusal(desk.act(ALICE, {"type": "registerReferrer", "code": "BOB"})) == "Referral code already registered."
 
 
@@ -205,7 +225,12 @@ def test_a_vault_is_fed_traded_and_paid_out_by_shares(desk):
     assert vault.equity_e8(BOB.address) == value * 3 // 4
     info = Info(desk.exchange)
     assert info.answer({"type": "userRole", "user": address}) == {"role": "vault"}
-    assert info.answer({"type": "vaultDetails", "vaultAddress": address, "user": BOB.address})["leaderFraction"] == 0.25
+    shown = info.answer({"type": "vaultDetails", "vaultAddress": address, "user": BOB.address})
+    assert shown["leaderFraction"] == 0.25 and shown["followerState"]["user"] == BOB.address
+    assert set(shown["followerState"]) == {
+        "user", "vaultEquity", "pnl", "allTimePnl", "daysFollowing", "vaultEntryTime", "lockupUntil",
+    }  # fmt: skip
+    assert [span for span, _ in shown["portfolio"]][::4] == ["day", "perpDay"] and len(shown["portfolio"]) == 8
     (equity,) = info.answer({"type": "userVaultEquities", "user": BOB.address})
     assert equity["vaultAddress"] == address
     bob = desk.account(BOB).cash_e8

@@ -384,17 +384,29 @@ def test_a_sub_accounts_usdc_is_moved_by_its_master() -> None:
     assert user_action(desk, BOB, move)["response"] == f"User or API Wallet {SUB_ACCOUNT} does not exist."
 
 
-def test_usdc_and_tokens_are_sent_to_accounts_of_this_exchange_only(desk: Desk) -> None:
+def test_usdc_and_tokens_are_sent_and_a_first_transfer_opens_the_account_for_one_usdc(desk: Desk) -> None:
     send = {"type": "usdSend", "destination": BOB.address.upper().replace("0X", "0x"), "amount": "10"}
     assert user_action(desk, ALICE, send, "time")["status"] == "ok"
     assert desk.account(BOB).cash_e8 == 1_000_010 * 10**8
-    nowhere = user_action(desk, ALICE, {**send, "destination": "0x" + "9" * 40}, "time")
-    assert nowhere["response"].startswith("No account 0x9999")
+    new = "0x" + "9" * 40
+    poor = user_action(desk, ALICE, {**send, "destination": new, "amount": "999989.5"}, "time")
+    assert "Insufficient balance" in poor["response"] and new not in desk.exchange.accounts
+    assert user_action(desk, ALICE, {**send, "destination": "0x12"}, "time")["response"] == "Invalid send"
+    for fee in (1, 0):
+        cash = desk.account(ALICE).cash_e8
+        assert user_action(desk, ALICE, {**send, "destination": new}, "time")["status"] == "ok"
+        assert cash - desk.account(ALICE).cash_e8 == (10 + fee) * 10**8
+        assert desk.account(ALICE).ledger[-1]["delta"]["fee"] == f"{fee}.0"
+    assert desk.exchange.accounts[new].cash_e8 == 20 * 10**8
     token = "USDC:0x6d1e7cde53ba9467b783cb7c530ce054"
     spot = {"type": "spotSend", "destination": BOB.address, "token": token, "amount": "0.00000001"}
     assert user_action(desk, ALICE, spot, "time")["status"] == "ok"
     assert desk.account(BOB).spot[0].total_wei == 100_000 * 10**8 + 1
     assert user_action(desk, ALICE, {**spot, "token": "JUNK:0x00"}, "time")["status"] == "err"
+    usdc = desk.account(ALICE).spot[0].total_wei
+    assert user_action(desk, ALICE, {**spot, "destination": "0x" + "8" * 40}, "time")["status"] == "ok"
+    assert usdc - desk.account(ALICE).spot[0].total_wei == 10**8 + 1
+    assert desk.exchange.accounts["0x" + "8" * 40].spot[0].total_wei == 1
 
 
 def test_the_nonce_inside_a_user_signed_action_must_be_its_envelopes(desk: Desk) -> None:
