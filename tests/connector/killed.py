@@ -125,7 +125,8 @@ class Nursery:
         ended = asyncio.ensure_future(process.stdout.readline())
         done, _ = await asyncio.wait({ended}, timeout=after)
         if not done:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has just died at its point
+                os.kill(pid, signal.SIGKILL)
         code = int(await ended)
         if code != -signal.SIGKILL:
             told = await process.stderr.read(20_000) if process.stderr is not None else b""
