@@ -8,8 +8,12 @@ machine, a few µs on bare metal. It only helps on a core that nothing else uses
 
 Garbage collection: once a connector is ready, what start-up made is collected and frozen (`gc.freeze`), and collections
 become rarer, so that no collection walks the modules and instruments in the middle of trading; after a gap, before orders are
-taken again, what it left is collected; `gc="leave"` touches nothing.
-All of it is put back when `run` returns.
+taken again, what it left is collected; `gc="leave"` touches nothing. Spinning, pinning and collecting are put back when `run`
+returns.
+
+Memory: blocks of 128 kB and more go back to the system when they are freed. Left to itself, glibc keeps them in the heap once
+one has been freed, where small objects settle in the holes: half an hour under load grew by 9 MB an hour so, and by none like
+this.
 """
 
 from __future__ import annotations
@@ -67,6 +71,7 @@ def run(
     except BaseException:
         coro.close()
         raise
+    _return_large_blocks()
     with pinned, _gc_policy(gc == "freeze"):
         if sys.version_info >= (3, 11):
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -152,6 +157,21 @@ def _pinned(cpu: int | Collection[int] | None) -> Any:
             os.sched_setaffinity(0, before)
 
     return pinned()
+
+
+# -- memory -----------------------------------------------------------------------------------------------------------
+LARGE_BLOCK, KEPT_AT_THE_TOP = 128 << 10, 4 << 20
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+
+def _return_large_blocks() -> None:
+    """Pin glibc's threshold, which it would raise otherwise. The second one keeps it from trimming the heap all the time."""
+    import ctypes
+
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(_M_MMAP_THRESHOLD, LARGE_BLOCK)
+        set_option(_M_TRIM_THRESHOLD, KEPT_AT_THE_TOP)
 
 
 # -- garbage collection -----------------------------------------------------------------------------------------------

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
 import os
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -13,6 +16,7 @@ import pytest
 import hlfast
 from hlfast import main_loop
 from hlfast.errors import ConfigError
+from tests.children import HOME, surroundings
 
 on_linux = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin a process to a core")
 
@@ -127,3 +131,32 @@ def test_start_up_is_frozen_once_and_all_is_put_back():
     assert hlfast.run(started(), gc="leave")[1] == before
     main_loop.start_up_is_over()
     assert gc.get_threshold() == before
+
+
+MAPPED = """
+import ctypes, hlfast
+
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks mapped usm fsm used free keep".split()]
+
+libc = ctypes.CDLL(None)
+libc.mallinfo2.restype = Info
+
+async def main():
+    bytes(8 << 20)  # freed at once: glibc takes such blocks from its heap from then on, if it is let
+    before = libc.mallinfo2().mapped
+    held = [bytes(512 << 10) for _ in range(8)]
+    print((libc.mallinfo2().mapped - before) >> 20)
+
+hlfast.run(main())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="not glibc 2.33 or newer")
+def test_large_blocks_go_back_to_the_system_and_not_into_the_heap():
+    """L98: a long run does not grow by the holes that large frames and answers leave among small objects."""
+    done = subprocess.run(
+        [sys.executable, "-c", MAPPED], capture_output=True, text=True, cwd=HOME, env=surroundings(), timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == 4
