@@ -393,7 +393,7 @@ async def test_spot_orders_book_tokens_and_fees(trader, open_exchange, eventuall
     hl = await trader(on=busy, watch="PURR/USDC")
     bought = hl.buy("PURR/USDC", 100)
     assert await bought.done() is S.FILLED and set(bought.fees) == {"PURR"}
-    sold = hl.sell("PURR/USDC", 50)
+    sold = hl.sell("PURR/USDC", 60)
     assert await sold.done() is S.FILLED and set(sold.fees) == {"USDC"}
     record = busy.truth(hl.account)
     own = {token: amount for token, amount in hl.ledger["spot"].items() if amount}
