@@ -28,13 +28,11 @@ NO_HISTORY = "no such history is kept"
 
 NOT_SIMULATED_GROUPS = {
     "staking": "no links between staking and trading accounts here",
-    "abstraction": "deprecated: userSetAbstraction does it",
     "deployers": NO_DEPLOY,
     "validators": "no validators here",
     "lending": NO_LENDING,
 }
 NOT_SIMULATED = {
-    "topUpIsolatedOnlyMargin": "updateIsolatedMargin does it",
     "sendToEvmWithData": "no EVM here",
     "evmUserModify": "no EVM here",
     "claimRewards": "no rewards here",

@@ -336,6 +336,29 @@ def update_isolated_margin(exchange: Exchange, account: Account, action: dict[st
     return DEFAULT
 
 
+def top_up_isolated_only_margin(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
+    """Add what an isolated position lacks to the margin of this leverage; nothing is taken out."""
+    book, leverage_e8 = _book(exchange, action["asset"]), scaled(action["leverage"], 8)
+    position = account.position(book)
+    if position.lots == 0:
+        raise Refused("Cannot update margin for empty position.")
+    if position.is_cross:
+        raise Refused("Position does not use isolated margin.")
+    if not leverage_e8 or leverage_e8 < E8 or leverage_e8 > book.market.max_leverage * E8:
+        raise Refused("Invalid leverage value")
+    more_e8 = -(-abs(position.value_e8) * E8 // leverage_e8) - position.equity_e8
+    if more_e8 <= 0:
+        raise Refused("Update to isolated margin cannot be zero.")
+    purse = account.purse(book.market.dex)
+    if purse.withdrawable_e8 < more_e8:
+        raise Refused("Account does not have sufficient margin available for increase.")
+    purse.cash_e8 -= more_e8
+    position.raw_e8 += more_e8
+    account.join(purse)
+    exchange.execution.block.touched.add(account.address)
+    return DEFAULT
+
+
 def reserve_request_weight(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
     """Buy requests beyond the address budget, for oneself or another account; the price goes to the fee box."""
     receiver = account if "destination" not in action else exchange.accounts.get(action["destination"])
@@ -372,6 +395,7 @@ HANDLERS: dict[str, Callable[[Exchange, Account, dict[str, Any]], dict[str, Any]
     "noop": noop,
     "updateLeverage": update_leverage,
     "updateIsolatedMargin": update_isolated_margin,
+    "topUpIsolatedOnlyMargin": top_up_isolated_only_margin,
     "reserveRequestWeight": reserve_request_weight,
     "usdClassTransfer": accounts.usd_class_transfer,
     "usdSend": accounts.usd_send,
@@ -394,6 +418,7 @@ HANDLERS: dict[str, Callable[[Exchange, Account, dict[str, Any]], dict[str, Any]
     "convertToMultiSigUser": multi_sig.convert,
     "userSetAbstraction": modes.user_set_abstraction,
     "agentSetAbstraction": modes.agent_set_abstraction,
+    "userPortfolioMargin": modes.user_portfolio_margin,
     "userDexAbstraction": modes.user_dex_abstraction,
     "agentEnableDexAbstraction": modes.agent_enable_dex_abstraction,
     "createVault": vaults.create_vault,

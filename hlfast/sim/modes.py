@@ -35,6 +35,11 @@ def agent_set_abstraction(exchange: Exchange, account: Account, action: dict[str
     return _set(account, CODES[action["abstraction"]])
 
 
+def user_portfolio_margin(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
+    """Deprecated: `userSetAbstraction` says the same."""
+    return _set(_meant(exchange, account, action["user"]), "portfolioMargin" if action["enabled"] else STANDARD)
+
+
 def user_dex_abstraction(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
     _meant(exchange, account, action["user"]).draws_for_dexs = action["enabled"]
     return DEFAULT

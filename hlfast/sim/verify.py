@@ -164,6 +164,10 @@ USER_ACTIONS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         "UserSetAbstraction",
         (_CHAIN, ("user", "address"), ("abstraction", "string"), ("nonce", "uint64")),
     ),
+    "userPortfolioMargin": (
+        "UserPortfolioMargin",
+        (_CHAIN, ("user", "address"), ("enabled", "bool"), ("nonce", "uint64")),
+    ),
     "userDexAbstraction": (
         "UserDexAbstraction",
         (_CHAIN, ("user", "address"), ("enabled", "bool"), ("nonce", "uint64")),

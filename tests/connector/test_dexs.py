@@ -170,6 +170,8 @@ async def test_joined_accounts_are_read_where_their_money_is(open_exchange: Any,
     exchange.change("set_mark", GOLD, "2400")
     exchange.change("rest", GOLD, "sell", "2400", "900")
     hl = await trader(0, on=exchange, settings=IN_DEMO, allow=["userSetAbstraction"])
+    told: list[Any] = []
+    hl.on(ev.BalanceUpdate, told.append)
     await hl.actions.user_set_abstraction(hl.account, abstraction)
     assert await hl.recovery.audit() == [], "the purses that were joined are not lost"
     assert hl.account_mode == abstraction and {each.place for each in hl.purses} == {"joined"}
@@ -181,6 +183,7 @@ async def test_joined_accounts_are_read_where_their_money_is(open_exchange: Any,
     fee = order.fees["USDC"]
     assert (hl.totals["USDC"].total, hl.totals["USDC"].free) == (1_200_000 - fee, 1_092_000 - fee)
     assert hl.positions[GOLD].signed_size == 900
+    assert (told[-1].asset, told[-1].total, told[-1].available) == ("USDC", 1_200_000 - fee, 1_092_000 - fee)
     again = await trader(0, on=exchange, settings=IN_DEMO)
     assert again.account_mode == abstraction and again.positions[GOLD].signed_size == 900
     assert await again.recovery.audit() == []
@@ -272,3 +275,22 @@ async def test_forty_dexs_cost_nobody_anything_and_the_last_one_trades(
         "d40:X": {"szi": "50.0", "entryNtl": "500.0", "leverage": 5}
     }
     assert await hl.recovery.audit() == []
+
+
+async def test_funding_in_a_dex_is_paid_from_its_purse(open_exchange: Any, trader: Any, eventually: Any) -> None:
+    """G17: given an hour of made time with a position in a dex, then its purse paid, the main dex's did not, and all agrees."""
+    exchange = await open_exchange(speed=2000.0)
+    for kind, *arguments in (
+        ("set_mark", GOLD, "2400"),
+        ("set_oracle", GOLD, "2390"),
+        ("rest", GOLD, "buy", "2399", "50"),
+        ("rest", GOLD, "sell", "2401", "50"),
+    ):
+        exchange.change(kind, *arguments)
+    hl = await trader(0, on=exchange, watch="", settings=IN_DEMO)
+    before = exchange.truth(hl.account)
+    order = hl.buy(GOLD, "10", "2401", expires_after_ms=0)
+    assert await order.done() is OrderState.FILLED
+    await eventually(lambda: hl.ledger["funding"] < 0, 20)
+    assert hl.positions[GOLD].funding == hl.ledger["funding"] and hl.ledger["cash"] == 1_000_000
+    await eventually(lambda: agrees(hl, exchange, before))

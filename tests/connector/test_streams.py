@@ -20,17 +20,18 @@ def wanted(name):
     return {key: value for key, value in PARAMETERS.items() if key in SUBSCRIPTIONS[name].body.names}
 
 
-async def test_every_subscription_that_the_exchange_has_comes_as_its_type(trader, eventually):
+SILENT = ("orderUpdates", "userEvents", "trades", "candle", "outcomeMetaUpdates")
+"""What says nothing before something happens."""
+
+
+async def test_every_subscription_that_the_exchange_has_comes_as_its_type(trader, exchange, eventually):
     """Each frame has the shape of its entry, names its subscription, and a snapshot says that it is one."""
     hl, other = await trader(0), await trader(1)
     seen = {}
     for name in SUPPORTED["subscriptions"]:
         hl.streams.on(name, lambda event: seen.setdefault(event.name, []).append(event), **wanted(name))
-    await eventually(
-        lambda: all(
-            row["frames"] or row["name"] in ("orderUpdates", "userEvents", "trades") for row in hl.streams.ages()
-        )
-    )
+    await eventually(lambda: all(row["frames"] or row["name"] in SILENT for row in hl.streams.ages()))
+    exchange.change("settle_outcome", 1, "1")
     other.sell("BTC", "0.01", "50000")
     order = hl.buy("BTC", "0.01", "50000", tif="Ioc")
     await order.done()

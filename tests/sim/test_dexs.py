@@ -305,3 +305,28 @@ def test_orders_of_a_dex_are_refused_on_another_id(desk: Desk) -> None:
         desk.act(ALICE, {"type": "order", "orders": [wire(110_009, "buy", "1", "1")], "grouping": "na"})["status"]
         == "err"
     )
+
+
+def test_an_isolated_position_is_topped_up_to_a_leverage(desk: Desk) -> None:
+    """Given 7500 USDC of OIL at five times, then a top-up to 2.5 times brings its margin to 3000; none is taken out."""
+    desk.act(ALICE, {"type": "updateLeverage", "asset": OIL, "isCross": False, "leverage": 5})
+    desk.order(BOB, OIL, "sell", "75", "100")
+    desk.order(ALICE, OIL, "buy", "75", "100", "Ioc")
+    top_up = {"type": "topUpIsolatedOnlyMargin", "asset": OIL, "leverage": "2.5"}
+    assert desk.act(ALICE, top_up) == DEFAULT
+    assert desk.account(ALICE).positions[OIL].equity_e8 == 3_000 * E8
+    for asset, leverage, why in (
+        (OIL, "4", "Update to isolated margin cannot be zero."),
+        (OIL, "11", "Invalid leverage value"),
+        (GOLD, "2", "Cannot update margin for empty position."),
+    ):
+        refused = desk.act(ALICE, {**top_up, "asset": asset, "leverage": leverage})
+        assert refused == {"status": "err", "response": why}
+
+
+def test_portfolio_margin_by_its_old_name(desk: Desk) -> None:
+    chain = {"signatureChainId": "0x66eee", "hyperliquidChain": "Testnet", "user": ALICE.address}
+    for enabled, found in ((True, "portfolioMargin"), (False, "disabled")):
+        nonce = next(desk._nonces)
+        action = {"type": "userPortfolioMargin", **chain, "enabled": enabled, "nonce": nonce}
+        assert desk.act(ALICE, action, nonce=nonce) == DEFAULT and desk.account(ALICE).mode == found

@@ -203,3 +203,26 @@ async def test_a_child_keeps_its_copy_under_its_own_home(tmp_path: Any) -> None:
 def test_a_setting_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(ConfigError, match="dexs is a tuple"):
         Settings(dexs="demo")  # type: ignore[arg-type]
+
+
+async def test_an_agents_address_is_found_out_before_the_account_goes_live(cache: Any) -> None:
+    """L76: given a start from disk at which the role could not be asked either, then it is asked before LIVE, once, and an
+    agent's address never goes live."""
+    agent = "0x" + "a9" * 20
+    master = "0x14791697260e4c9a71f18484c9f997b308e59325"
+    async with SimExchange(port=0, block_ms=10, traders=False, agents={agent: master}) as exchange:
+        async with hlfast.connect(exchange.network, settings=KEPT):
+            pass
+        faults = [exchange.faults.arm("http_503", channel=channel, times=1) for channel in ("meta", "userRole")]
+        told: list[tuple[str, str]] = []
+        hl = hlfast.connect(exchange.network, settings=KEPT, account=agent)
+        hl.on(ev.ConnectorError, lambda event: told.append((event.code, event.text)))
+        await hl.initialize()
+        await hl.connect()
+        try:
+            with pytest.raises(NotReady):
+                await hl.wait_ready(1.0)
+            refused = [text for code, text in told if code == "account_refused"]
+            assert len(refused) == 1 and f"pass account='{master}'" in refused[0] and faults
+        finally:
+            await hl.disconnect()

@@ -938,6 +938,10 @@ class HyperliquidConnector(ConnectorBase):
             try:
                 await self.recovery.synchronise()
                 break
+            except ConfigError as error:  # asking again would not help
+                log.error("the account cannot go live: %s", error)
+                self.tell("account_refused", str(error))
+                return
             except Exception as error:  # whatever the venue answered: an account that stays in SYNCING is of no use
                 text = f"reading the account's state failed, trying again: {type(error).__name__}: {error}"
                 log.warning(text)
@@ -1094,11 +1098,15 @@ class HyperliquidConnector(ConnectorBase):
         if balances == self._balances:
             return
         self._balances = balances
+        available, total = Decimal(perp["withdrawable"]), Decimal(summary["accountValue"])
+        if self.recovery.cash_kept_by_venue:  # the state of the perps says nothing about a joined account's money
+            joined = self.totals.get("USDC", Purse("all", "USDC", Decimal(0), Decimal(0)))
+            available, total = joined.free, joined.total
         self.bus.emit(
             ev.BalanceUpdate(
                 asset="USDC",
-                available=Decimal(perp["withdrawable"]),
-                total=Decimal(summary["accountValue"]),
+                available=available,
+                total=total,
                 time_ms=int(perp["time"]),
                 recv_ns=clock.epoch_ns(),
             )

@@ -23,7 +23,8 @@ ZERO = Decimal(0)
 class Purse:
     """`place`: "" the main dex, a builder dex's name, "spot", or "joined" for a joined account's balance; in totals "all".
 
-    `total` is what it is worth, positions at mark included; `free` what may be withdrawn or spent now.
+    `total` is what it is worth, positions at mark included (in a joined account as the venue's spot state says); `free` what
+    may be withdrawn or spent now.
     """
 
     place: str
