@@ -15,7 +15,7 @@ import orjson
 from benchmarks import wire
 from benchmarks.peers import books, ccxt, is_installed, module_of, nautilus, plain, sdk
 from benchmarks.peers.floors import nothing
-from benchmarks.registry import Arm, at_most, floor, kernel, ours, peer, times_faster
+from benchmarks.registry import Arm, at_most, floor, kernel, ours, peer, times_faster, times_floor
 from benchmarks.wire import BTC, ETH, HYPE, KPEPE, MARKETS, Feed, Market
 from hlfast import clock
 from hlfast.core.order_book import Bbo, OrderBook
@@ -284,3 +284,32 @@ def user_fills() -> list[Arm]:
 @kernel("traffic", "mixed traffic of 20 coins, a frame (300,000/s = 3.33 µs)", at_most(1e9 / 300_000))
 def traffic() -> list[Arm]:
     return heard_arms(list(Feed().traffic(500)), hears_books=True)
+
+
+# -- answers to queries -------------------------------------------------------------------------------------------------
+def answer_arms(kind: str, answers: list[Any]) -> list[Arm]:
+    """`hl.info`'s answers off the socket: the frame's bytes to the value asked for. The floor is orjson on the same bytes."""
+    envelope = '{"channel":"post","data":{"id":257,"response":{"type":"info","payload":{"type":"%s","data":%s}}}}'
+    frames = [(envelope % (kind, orjson.dumps(answer).decode())).encode() for answer in answers]
+    router, ear = Router(), Ear()
+    router.post_sink = ear.hear
+    calls = [(frame, 1) for frame in frames]
+    arms = [ours(router.feed, calls, read=lambda _: ear.told()[-1].data)]
+    for name, loads, _ in json_libraries():
+
+        def theirs(frame: bytes, loads: Callable[[bytes], Any] = loads) -> Any:
+            return loads(frame)["data"]["response"]["payload"]["data"]
+
+        arms.append(peer(name.partition(",")[0], theirs, [(frame,) for frame in frames]))
+    return [*arms, floor("orjson.loads", orjson.loads, [(frame,) for frame in frames])]
+
+
+@kernel("answer_small", "answer of openOrders, one row, off the socket", times_floor(1.5))
+def answer_small() -> list[Arm]:
+    row = {"coin": "BTC", "side": "B", "limitPx": "65000.0", "sz": "0.001", "timestamp": 1_790_358_606_027}
+    return answer_arms("openOrders", [[{**row, "oid": 88_000_000_000 + at}] for at in range(POOL)])
+
+
+@kernel("answer_book", "answer of l2Book 2×20, off the socket", times_floor(1.5))
+def answer_book() -> list[Arm]:
+    return answer_arms("l2Book", [orjson.loads(Feed(seed).book(BTC, 20))["data"] for seed in range(POOL)])

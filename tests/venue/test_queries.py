@@ -7,7 +7,7 @@ import re
 import orjson
 import pytest
 
-from hlfast.errors import ConfigError
+from hlfast.errors import ConfigError, ProtocolError
 from hlfast.sim.info import ANSWERS
 from hlfast.venues.hyperliquid.endpoints import QUERIES
 from hlfast.venues.hyperliquid.info import Info
@@ -121,3 +121,25 @@ async def test_ledger_rows_are_read_across_page_edges(per_ms):
         return [row for row in rows if row["time"] >= payload["startTime"]][:500]
 
     assert [row async for page in Info(ask).ledger_pages(ME, 1000) for row in page] == rows
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [None, {}, "x", 5, [None], ["x"], [[]], [{}], [{"time": None}], [{"time": "x", "hash": "0x", "delta": {}}]],
+)
+async def test_pages_of_a_broken_answer_raise_a_typed_error_that_shows_the_row(answer):
+    """G19: nulls where rows were, rows without their identity or time."""
+
+    async def ask(payload):
+        return answer
+
+    info = Info(ask)
+    for pages in (
+        info.ledger_pages(ME, 0),
+        info.user_fills_pages(ME, 0),
+        info.user_funding_pages(ME, 0),
+        info.funding_history_pages("BTC", 0),
+    ):
+        with pytest.raises(ProtocolError, match="row"):
+            async for _ in pages:
+                pass

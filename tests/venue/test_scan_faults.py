@@ -47,6 +47,11 @@ FRAMES = [
     '{"channel":"post","data":{"id":258,"response":{"type":"action","payload":{"status":"ok","response":'
     '{"type":"default"}}}}}',
     '{"channel":"post","data":{"id":258,"response":{"type":"error","payload":"422 Unprocessable Entity"}}}',
+    '{"channel":"post","data":{"id":259,"response":{"type":"info","payload":{"type":"userFills","data":['
+    + FILL
+    + "]}}}}",
+    '{"channel":"post","data":{"id":259,"response":{"type":"info","payload":{"type":"openOrders","data":[]}}}}',
+    '{"channel":"post","data":{"id":259,"response":{"type":"info","payload":{"type":"l2Book","data":null}}}}',
     '{"channel":"subscriptionResponse","data":{"method":"subscribe","subscription":{"type":"l2Book","coin":"BTC"}}}',
     '{"channel":"pong"}',
     '{"channel":"newThing","data":[1,2.5e3,"\\u00e9"]}',

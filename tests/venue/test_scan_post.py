@@ -207,3 +207,35 @@ def test_every_recorded_answer_is_read(shared: Path):
             assert reply.kind == "err" and reply.text and reply.text in spelled
         elif entry["recorded"] or reply.statuses:
             assert reply.kind == body["response"].get("type", "unknown"), entry["id"]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        '{"type":"openOrders","data":[]}',
+        '{"type":"l2Book","data":null}',
+        '{"type":"userAbstraction","data":"disabled"}',
+        '{"type":"allMids","data":{"BTC":"65000.0"}}',
+        '{"type":"allMids","data": {"BTC":"}}}}"} }',
+        '{"type":"allMids","data":{"BTC":1},"more":2}',
+        '{"type":"al\\u006cMids","data":{"BTC":1}}',
+        '{"type":"","data":5}',
+        '{"data":5,"type":"allMids"}',
+    ],
+)
+def test_an_answer_to_a_query_is_the_same_value_however_it_is_read(payload: str):
+    """The part that was asked for is parsed alone where the envelope is the venue's to the byte, else the whole frame is."""
+    frame = posted('{"type":"info","payload":' + payload + "}")
+    reply, counters, errors = read(frame)
+    whole, _, _ = read(" " + frame)
+    assert fields(reply) == fields(whole) and reply.kind == "info" and not errors
+    assert reply.data == json.loads(payload)["data"] and counters["channel_post"] == 1
+
+
+@pytest.mark.parametrize("data", ["", "[", "[}", "1}}}},{", '"x', "01", "1 2", '"\x01"'])
+def test_an_answer_that_is_no_json_inside_an_envelope_that_is_is_malformed(data: str):
+    router, replies, errors = Router(), [], []
+    router.post_sink = replies.append
+    router.error_sink = lambda kind, detail, excerpt: errors.append(kind)
+    router.feed(posted('{"type":"info","payload":{"type":"allMids","data":' + data + "}}").encode(), 5)
+    assert (replies, errors) == ([], ["malformed"])

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from typing import Any
 
+from hlfast.errors import ProtocolError
 from hlfast.venues.hyperliquid.endpoints.account_answers import LedgerRow, UserFill
 from hlfast.venues.hyperliquid.endpoints.answers import FundingRate
 from hlfast.venues.hyperliquid.endpoints.queries_account import AccountQueries
@@ -90,23 +91,40 @@ async def _pages(
     unreachable: Unreachable | None = None,
 ) -> AsyncIterator[list[Any]]:
     """Answers of at most `page` rows, whose bounds are inclusive: the next one begins in the last row's millisecond, and
-    what was seen of that is left out by identity."""
+    what was seen of that is left out by identity. Raises `ProtocolError` for an answer that is no such rows."""
     edge: set[Hashable] = set()
     while True:
         rows = await ask(since_ms)
-        fresh = [row for row in rows if identity(row) not in edge]
+        times, names = _read_rows(rows, identity)
+        fresh = [row for row, name in zip(rows, names, strict=True) if name not in edge]
         if fresh:
             yield fresh
         if len(rows) < page:
             return
-        last_ms = int(rows[-1]["time"])
+        last_ms = times[-1]
         if last_ms == since_ms and not fresh:
             # More rows in one millisecond than an answer holds: the rest of it cannot be asked for.
             if unreachable is not None:
                 unreachable(last_ms)
             last_ms += 1
-        edge = {identity(row) for row in rows if int(row["time"]) == last_ms}
+        edge = {name for name, at_ms in zip(names, times, strict=True) if at_ms == last_ms}
         since_ms = last_ms
+
+
+def _read_rows(rows: Any, identity: Callable[[Any], Hashable]) -> tuple[list[int], list[Hashable]]:
+    """When each row happened, and which it is."""
+    if not isinstance(rows, list):
+        raise ProtocolError(f"the venue's answer should be rows, got {str(rows)[:200]}")
+    times, names = [], []
+    for row in rows:
+        try:
+            times.append(int(row["time"]))
+            names.append(identity(row))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ProtocolError(
+                f"a row of the venue's answer cannot be told from others ({error!r}): {str(row)[:200]}"
+            ) from None
+    return times, names
 
 
 def fill_identity(row: Any) -> tuple[Any, ...]:

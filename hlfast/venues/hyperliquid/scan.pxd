@@ -80,6 +80,7 @@ cdef class Router(FrameSink):
     cdef int _scan_orders(self, const char* p, Frame* f) except -1
     cdef int _scan_fills(self, const char* p, Frame* f) except -1
     cdef int _scan_post(self, const char* p, Frame* f) except -1
+    cdef int _scan_answer(self, int64_t id, const char* p, Frame* f) except -1
 
     cdef int _parse(self, Frame* f, bint is_fallback) except -1
     cdef int _parse_book(self, object data, Frame* f) except -1
