@@ -63,6 +63,9 @@ What the long runs have shown, once in full. `pytest -s` prints a run's own figu
 | the life of orders as a state machine over connector and exchange | `pytest --long tests/property/test_connector_life.py -k Long` | 2026-11-25 | 300 examples × 50 steps, four passes: 0 differences |
 | the SDK's own 35 tests after `install()`, and 38 of its example programs on the SDK and on hlfast | `python -m tests.compat.run_upstream PATH` | 2026-11-25 | all passed; all equal |
 | Hummingbot 2.16.0's own unit tests of tracker, orders, books, messages, fees, positions and events, under the alias | `python -m tests.compat.hummingbot.run_upstream PATH` | 2026-11-25 | 10 files, 111 tests, all passed |
+| gateway, strategy, database and exchange under 27 kinds of fault, 5 minutes | `pytest --long -s tests/engine/test_gateway_day.py -k 300` | 2026-11-25 | 19,703 requests, 2,262 fills, 5,271 hits: book, journal and exchange equal (cash, position, fees, each fill); 60,110 market messages without a gap |
+| gateway killed -9 a hundred times under load | `pytest --long -s tests/engine/test_gateway_faults.py -k 100` | 2026-11-25 | 7,913 orders, 7,318 cancels: all answered; none executed twice, none after its deadline, no accepted one missing |
+| a thousand orders a second for a minute of made time | `pytest --long -s tests/connector/test_rate.py` | 2026-11-25 | 60,000 orders, all accounted for; +4.1 MB from the 20,000th to the last |
 | soak, 22 minutes: 6,573 frames/s, 19.1 orders/s, all kinds of fault hit, beside other work on the same two cores | `python -m tests.soak --minutes 22 --seed 11` | 2026-11-25 | 25,294 orders, 9,979 fills, 158 fundings: cash, position, fees, funding equal, PnL 2e-9 a fill off; 0 unhandled errors; settled max 1.75 s; memory +10.8 MB after the warm-up, 141 MB at the end (slope 38 MB an hour, falling: the goal of 1 is not shown by so short a run) |
 """
 

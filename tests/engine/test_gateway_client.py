@@ -97,14 +97,22 @@ def test_of_another_start_of_the_gateway_everything_is_ours_to_hear(far):
         assert client.missed["exec.report"] == {1, 2, 3} and client.missed["exec.fill"] == {1}
 
 
+class NobodyThere:
+    """The order socket without a connection."""
+
+    def send(self, message: bytes, flags: int) -> None:
+        raise zmq.Again
+
+
 def test_what_could_not_be_sent_is_not_sent_later(far):
     """`NotReady` says that nothing was sent: so it is nothing to send again either."""
     with GatewayClient(far.orders, far.reports, timeout=10) as client:
         sent = client.place("BTC", "buy", "1", "1")
         assert client.unanswered == [sent] and len(far.asked()) == 1
-        client._orders.disconnect(far.orders)
+        socket, client._orders = client._orders, NobodyThere()
         with pytest.raises(NotReady, match="nothing was sent"):
             client.place("BTC", "buy", "1", "1", cl_id="lost")
         assert client.unanswered == [sent]
         with pytest.raises(KeyError):
             client.send_again("lost")
+        client._orders = socket

@@ -251,13 +251,14 @@ class Load:
                 report["status"] in ("accepted", "canceled") and report["raw_code"] != "unknown_order"
                 for report in told
             )
-            verdicts["accepted" if was_accepted else last["status"]] = (
-                verdicts.get("accepted" if was_accepted else last["status"], 0) + 1
+            verdict = (
+                "accepted" if was_accepted else last["raw_code"] if last["status"] == "canceled" else last["status"]
             )
+            verdicts[verdict] = verdicts.get(verdict, 0) + 1
             assert len(orders) == was_accepted, (cl_id, told, orders)
             for order in orders:
                 assert order["timestamp"] <= wish["ts_ns"] / 1e6 + self.TTL_MS, (cl_id, order)
-            assert last["tags"]["n"] == cl_id[1:]
+            assert verdict == "unknown_order" or last["tags"]["n"] == cl_id[1:]
             if last["status"] == "rejected":
                 assert not was_accepted and last["reason_code"] in ("expired", "network_error", "rate_limited"), last
         assert not placed

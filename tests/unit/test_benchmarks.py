@@ -237,3 +237,15 @@ def test_one_signature_is_among_the_kernels_that_the_guard_counts() -> None:
     for baseline in baselines:
         counted = json.loads(baseline.read_text())["instructions"]
         assert counted["sign 1 order"] < 30 * counted["keccak256, 180 B"]  # libsecp256k1 is some 23 of them
+
+
+def test_the_gateways_market_data_reaches_a_reader_without_loss(tmp_path: Path) -> None:
+    # Given 100 instruments at ten times the venue's rates and a reader in another process, when it is run,
+    pytest.importorskip("zmq", reason="the gateway needs pyzmq")
+    file = tmp_path / "figures.json"
+    done = run("--quick", "--debug-ok", "--only", "gateway_market", "--json", str(file))
+    # then every message has arrived: one that had not would be a mismatch, and no figure.
+    assert done.returncode in (0, 1), done.stderr
+    (one,) = json.loads(file.read_text())["benchmarks"]
+    assert one["mismatch"] is None, one["mismatch"]
+    assert one["rows"][0]["count"] > 1_000
