@@ -164,6 +164,8 @@ class EngineFace(ExchangeBase):
 
     def _coin(self, trading_pair: str) -> str:
         """The venue's symbol of a pair, or `ConfigError`."""
+        if not isinstance(trading_pair, str):
+            raise ConfigError(f"a trading pair is text such as BTC-USD, got {trading_pair!r}")
         coin = self._coins.get(trading_pair)
         if coin is None:
             if not self._rules:
