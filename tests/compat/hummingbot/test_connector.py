@@ -15,6 +15,7 @@ from hlfast.compat.hummingbot.core.data_type.in_flight_order import OrderState
 from hlfast.compat.hummingbot.core.data_type.limit_order import LimitOrder
 from hlfast.config import Settings
 from hlfast.errors import ConfigError
+from hlfast.sim import info
 
 OPEN, CLOSE = PositionAction.OPEN, PositionAction.CLOSE
 D = Decimal
@@ -338,3 +339,29 @@ async def test_events_carry_the_wall_clocks_seconds(perp: Any, heard: Any, event
     after = clock.epoch_ns() / 1e9
     times = [event.timestamp for _, event in told.events if getattr(event, "order_id", None) == order_id]
     assert len(times) >= 3 and times == sorted(times) and before <= times[0] <= times[-1] <= after
+
+
+async def test_a_market_that_is_listed_later_can_be_added(
+    perp: Any, exchange: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L103: the venue's list is read again for a name that is not in it; an unknown one is refused as ever."""
+    exchange.change("set_book", "ETH", [("2999", "5")], [("3001", "5")])
+    told = info.ANSWERS["meta"]
+
+    def without_eth(self: Any, query: Any) -> Any:
+        answer = told(self, query)
+        return {**answer, "universe": answer["universe"][:1]}
+
+    with monkeypatch.context() as before_the_listing:
+        before_the_listing.setitem(info.ANSWERS, "meta", without_eth)
+        c = await perp()
+        assert "ETH-USD" not in c.trading_rules
+    with pytest.raises(ConfigError, match="no trading pair 'ETH-USD'"):
+        await c.add_trading_pair("ETH-USD")  # the list has been read just now
+    c.engine.markets._looked_ns = 0  # a minute later
+    assert await c.add_trading_pair("ETH-USD") and c.get_price("ETH-USD", True) == 3001
+    order_id = c.buy("ETH-USD", D("0.01"), OrderType.LIMIT, D(2000), position_action=OPEN)
+    await eventually(lambda: c.in_flight_orders[order_id].current_state is OrderState.OPEN)
+    with pytest.raises(ConfigError, match="no trading pair 'NOPE-USD'"):
+        await c.add_trading_pair("NOPE-USD")
+    assert c.trading_pairs == ["BTC-USD", "ETH-USD"]

@@ -61,6 +61,7 @@ class PerpetualDerivativePyBase(ExchangePyBase):
         return {**super().status_dict, "funding_info": self._perpetual_trading.is_funding_info_initialized()}
 
     async def add_trading_pair(self, trading_pair: str) -> bool:
+        await self._look_for(trading_pair)
         self._coin(trading_pair)
         self._perpetual_trading.add_trading_pair(trading_pair)
         return await super().add_trading_pair(trading_pair)
