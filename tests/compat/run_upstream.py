@@ -18,8 +18,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+if __name__ == "__main__" and not any((ROOT / "hlfast" / f"_build{suffix}").exists() for suffix in EXTENSION_SUFFIXES):
+    # `python -m` puts this folder first on the path, where a tree that is not compiled would hide the installed package
+    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
 
 from hlfast.sim import FUNDED_ACCOUNTS
 from hlfast.sim.markets import PERPS, SPOT_ASSETS, SPOTS, TOKENS, Market, Token

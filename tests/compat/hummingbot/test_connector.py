@@ -15,6 +15,7 @@ from hlfast.compat.hummingbot.core.data_type.in_flight_order import OrderState
 from hlfast.compat.hummingbot.core.data_type.limit_order import LimitOrder
 from hlfast.config import Settings
 from hlfast.errors import ConfigError
+from hlfast.sim import info
 
 OPEN, CLOSE = PositionAction.OPEN, PositionAction.CLOSE
 D = Decimal
@@ -94,15 +95,18 @@ async def test_market_orders_take_and_close_is_reduce_only(perp: Any, heard: Any
         ("0.01", OrderType.AMM_SWAP, "60000", "OrderType.AMM_SWAP is not in the list of supported order types"),
         ("0.01", OrderType.LIMIT, "NaN", "needs a price"),
         ("0.01", OrderType.LIMIT, "-5", "price"),
+        ("0.01", OrderType.LIMIT, None, "needs a price"),
+        ("0.01", "LIMIT", "60000", "LIMIT is not in the list of supported order types"),
+        ("0", OrderType.LIMIT, "60000", "is lower than minimum order size 0.00001 for the pair BTC-USD"),
     ],
 )
 async def test_what_is_refused_locally_is_a_failed_order_of_the_next_turn(
-    perp: Any, heard: Any, eventually: Any, amount: str, kind: OrderType, price: str, words: str
+    perp: Any, heard: Any, eventually: Any, amount: str, kind: Any, price: str | None, words: str
 ) -> None:
     c = await perp()
     told = heard(c)
     sent = c.engine.entry.orders_sent
-    order_id = c.buy("BTC-USD", D(amount), kind, D(price), position_action=OPEN)
+    order_id = c.buy("BTC-USD", D(amount), kind, None if price is None else D(price), position_action=OPEN)
     assert told.events == []
     await eventually(lambda: told.names(order_id))
     (failure,) = told.of("OrderFailure")
@@ -187,8 +191,18 @@ async def test_bad_input_raises_at_once_and_says_what_to_do(perp: Any) -> None:
     c = await perp()
     with pytest.raises(ConfigError, match=r"did you mean BTC-USD\?"):
         c.buy("btc-usd", D("0.01"), OrderType.LIMIT, D(60000), position_action=OPEN)
-    with pytest.raises(ConfigError, match="1 to"):
-        c.set_leverage("BTC-USD", 0)
+    for wrong in (None, 5, ["BTC-USD"]):
+        with pytest.raises(ConfigError, match="a trading pair is text"):
+            c.buy(wrong, D("0.01"), OrderType.LIMIT, D(60000), position_action=OPEN)
+    for leverage in (0, 1000, 2.5, D("2.5"), "5", None):
+        with pytest.raises(ConfigError, match="1 to"):
+            c.set_leverage("BTC-USD", leverage)
+    for amount in (None, "much", object(), D("NaN"), float("inf"), D("-0.01")):
+        with pytest.raises(ConfigError, match="amount"):
+            c.buy("BTC-USD", amount, OrderType.LIMIT, D(60000), position_action=OPEN)
+    for price in ("dear", D("Infinity")):
+        with pytest.raises(ConfigError, match="price"):
+            c.buy("BTC-USD", D("0.01"), OrderType.LIMIT, price, position_action=OPEN)
     with pytest.raises(NotImplementedError, match="margin rules"):
         _ = c.budget_checker
     with pytest.raises(ConfigError, match="before start_network"):
@@ -325,3 +339,29 @@ async def test_events_carry_the_wall_clocks_seconds(perp: Any, heard: Any, event
     after = clock.epoch_ns() / 1e9
     times = [event.timestamp for _, event in told.events if getattr(event, "order_id", None) == order_id]
     assert len(times) >= 3 and times == sorted(times) and before <= times[0] <= times[-1] <= after
+
+
+async def test_a_market_that_is_listed_later_can_be_added(
+    perp: Any, exchange: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L103: the venue's list is read again for a name that is not in it; an unknown one is refused as ever."""
+    exchange.change("set_book", "ETH", [("2999", "5")], [("3001", "5")])
+    told = info.ANSWERS["meta"]
+
+    def without_eth(self: Any, query: Any) -> Any:
+        answer = told(self, query)
+        return {**answer, "universe": answer["universe"][:1]}
+
+    with monkeypatch.context() as before_the_listing:
+        before_the_listing.setitem(info.ANSWERS, "meta", without_eth)
+        c = await perp()
+        assert "ETH-USD" not in c.trading_rules
+    with pytest.raises(ConfigError, match="no trading pair 'ETH-USD'"):
+        await c.add_trading_pair("ETH-USD")  # the list has been read just now
+    c.engine.markets._looked_ns = 0  # a minute later
+    assert await c.add_trading_pair("ETH-USD") and c.get_price("ETH-USD", True) == 3001
+    order_id = c.buy("ETH-USD", D("0.01"), OrderType.LIMIT, D(2000), position_action=OPEN)
+    await eventually(lambda: c.in_flight_orders[order_id].current_state is OrderState.OPEN)
+    with pytest.raises(ConfigError, match="no trading pair 'NOPE-USD'"):
+        await c.add_trading_pair("NOPE-USD")
+    assert c.trading_pairs == ["BTC-USD", "ETH-USD"]

@@ -332,6 +332,16 @@ async def test_an_order_is_lost_at_the_fourth_absence_in_a_row(desk: Desk) -> No
     assert ("DEBUG", "Order is not/no longer being tracked (A)") in desk.logged
 
 
+async def test_absences_with_news_between_never_make_an_order_lost(desk: Desk) -> None:
+    """G9: any status of the order clears the count, also one that says nothing new."""
+    desk.order(exchange_order_id="77", state=S.OPEN)
+    for _ in range(8):
+        await desk.tracker.process_order_not_found("A")
+        desk.say(S.OPEN)
+        assert desk.tracker._order_not_found_records == {}
+    assert desk.told == [] and "A" in desk.tracker.active_orders and desk.tracker.lost_orders == {}
+
+
 async def test_a_word_of_a_lost_orders_end_removes_it_silently(desk: Desk) -> None:
     desk.order(exchange_order_id="77", state=S.OPEN)
     desk.tracker.lost_order_count_limit = 0

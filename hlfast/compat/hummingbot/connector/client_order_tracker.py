@@ -439,28 +439,34 @@ class ClientOrderTracker:
         if order.is_open:
             return
         if order.is_cancelled:
-            self.logger().info(f"Successfully canceled order {order.client_order_id}.")
-            self._connector.trigger_event(
-                MarketEvent.OrderCancelled,
-                OrderCancelledEvent(self.current_timestamp, order.client_order_id, order.exchange_order_id),
-            )
+            self._trigger_cancelled(order)
         elif order.is_filled:
             order.fills_incomplete = not _has(order, abs(order.amount))
             self._trigger_completed(order)
         elif order.is_failure:
-            misc = update.misc_updates or {}
-            self.logger().info(f"Order {order.client_order_id} has failed. Order Update: {update}")
-            self._connector.trigger_event(
-                MarketEvent.OrderFailure,
-                MarketOrderFailureEvent(
-                    timestamp=self.current_timestamp,
-                    order_id=order.client_order_id,
-                    order_type=order.order_type,
-                    error_message=misc.get("error_message"),
-                    error_type=misc.get("error_type"),
-                ),
-            )
+            self._trigger_failed(order, update)
         self.stop_tracking_order(order.client_order_id)
+
+    def _trigger_cancelled(self, order: InFlightOrder) -> None:
+        self.logger().info(f"Successfully canceled order {order.client_order_id}.")
+        self._connector.trigger_event(
+            MarketEvent.OrderCancelled,
+            OrderCancelledEvent(self.current_timestamp, order.client_order_id, order.exchange_order_id),
+        )
+
+    def _trigger_failed(self, order: InFlightOrder, update: OrderUpdate) -> None:
+        misc = update.misc_updates or {}
+        self.logger().info(f"Order {order.client_order_id} has failed. Order Update: {update}")
+        self._connector.trigger_event(
+            MarketEvent.OrderFailure,
+            MarketOrderFailureEvent(
+                timestamp=self.current_timestamp,
+                order_id=order.client_order_id,
+                order_type=order.order_type,
+                error_message=misc.get("error_message"),
+                error_type=misc.get("error_type"),
+            ),
+        )
 
     def _trigger_completed(self, order: InFlightOrder) -> None:
         is_buy = order.trade_type is TradeType.BUY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -164,6 +165,8 @@ class EngineFace(ExchangeBase):
 
     def _coin(self, trading_pair: str) -> str:
         """The venue's symbol of a pair, or `ConfigError`."""
+        if not isinstance(trading_pair, str):
+            raise ConfigError(f"a trading pair is text such as BTC-USD, got {trading_pair!r}")
         coin = self._coins.get(trading_pair)
         if coin is None:
             if not self._rules:
@@ -210,7 +213,12 @@ class EngineFace(ExchangeBase):
         return self._books
 
     async def add_trading_pair(self, trading_pair: str) -> bool:
-        """Add all streams of a pair and wait for its book, at most 10 s."""
+        """Add all streams of a pair and wait for its book, at most 10 s. A pair that is not known may have been listed since
+        the start: the venue's list is read again, once a minute at most.
+
+        Raises `ConfigError` for a pair that the venue does not have.
+        """
+        await self._look_for(trading_pair)
         self._coin(trading_pair)
         if trading_pair not in self._trading_pairs:
             self._trading_pairs.append(trading_pair)
@@ -221,6 +229,13 @@ class EngineFace(ExchangeBase):
             self.logger().warning(f"{trading_pair} has been added and has no fresh book yet: {error}")
             return False
         return True
+
+    async def _look_for(self, trading_pair: str) -> None:
+        markets = self.engine.markets
+        if self._rules and trading_pair not in self._coins and markets.may_look():
+            with contextlib.suppress(NotReady, UnknownOutcome):
+                await markets.load()
+                self._load_rules()
 
     async def remove_trading_pair(self, trading_pair: str) -> bool:
         if trading_pair not in self._trading_pairs:

@@ -111,9 +111,14 @@ class ExchangePyBase(EngineFace):
         """The record, and either what to send or the reason why nothing is sent."""
         rule = self._core_rule(trading_pair)
         action = self._position_action(position_action)
+        size = _number("amount", amount)
+        if not (size.is_finite() and size >= 0):
+            raise ConfigError(f"the amount of an order is a positive number, got {amount!r}")
         core_side = CoreTradeType.BUY if side is TradeType.BUY else CoreTradeType.SELL
         cloid = self.engine.entry.cloids.next()
-        wanted, refusal = Decimal(price), ""
+        wanted, refusal = s_decimal_NaN if price is None else _number("price", price), ""
+        if wanted.is_infinite():
+            raise ConfigError(f"the price of an order is a finite number, got {price!r}")
         if order_type not in TIFS:
             refusal = f"{order_type} is not in the list of supported order types"
         elif order_type is OrderType.MARKET:
@@ -128,7 +133,6 @@ class ExchangePyBase(EngineFace):
             wanted = wanted * (1 + away)
         elif wanted.is_nan():
             refusal = f"A {order_type.name} order for {trading_pair} needs a price"
-        size = Decimal(amount)
         if not refusal:
             try:
                 size = rule.quantize_size(size)
@@ -323,6 +327,13 @@ class ExchangePyBase(EngineFace):
             oldest_ms = min(order.created_ns for order in orders) // 1_000_000
             self.engine.recovery.take_up(max(1, oldest_ms))
         self._restored.clear()
+
+
+def _number(what: str, value: Any) -> Decimal:
+    try:
+        return Decimal(value)
+    except (TypeError, ValueError, ArithmeticError):
+        raise ConfigError(f"the {what} of an order is a Decimal or a number, got {value!r}") from None
 
 
 def _touch(book: LiveOrderBook, side: TradeType) -> Decimal | None:

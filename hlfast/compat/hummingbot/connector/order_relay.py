@@ -131,9 +131,11 @@ class OrderRelay:
         order.update_with_order_update(update)
         if state is OrderState.FILLED:
             self._tracker._trigger_completed(order)
-            self._tracker.stop_tracking_order(order.client_order_id)
+        elif state is OrderState.CANCELED:
+            self._tracker._trigger_cancelled(order)
         else:
-            self._tracker._trigger_order_completion(order, update)
+            self._tracker._trigger_failed(order, update)
+        self._tracker.stop_tracking_order(order.client_order_id)
 
     def _fill(self, order: InFlightOrder, fill: CoreFill) -> TradeUpdate:
         seconds = fill.time_ms / 1000

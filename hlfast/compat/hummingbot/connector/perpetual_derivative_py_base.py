@@ -61,6 +61,7 @@ class PerpetualDerivativePyBase(ExchangePyBase):
         return {**super().status_dict, "funding_info": self._perpetual_trading.is_funding_info_initialized()}
 
     async def add_trading_pair(self, trading_pair: str) -> bool:
+        await self._look_for(trading_pair)
         self._coin(trading_pair)
         self._perpetual_trading.add_trading_pair(trading_pair)
         return await super().add_trading_pair(trading_pair)
@@ -146,9 +147,13 @@ class PerpetualDerivativePyBase(ExchangePyBase):
     def set_leverage(self, trading_pair: str, leverage: int = 1) -> None:
         """Ask the venue for it. Out of range raises at once; a refusal by the venue is logged as an error."""
         rule = self._core_rule(trading_pair)
+        if not isinstance(leverage, (int, float, Decimal)) or leverage != int(leverage):
+            raise ConfigError(
+                f"the leverage of {trading_pair} is a whole number, 1 to {rule.max_leverage}, got {leverage!r}"
+            )
         if not 1 <= leverage <= rule.max_leverage:
             raise ConfigError(f"the leverage of {trading_pair} is 1 to {rule.max_leverage}, got {leverage}")
-        self.engine.spawn(self._set_leverage(trading_pair, rule.coin, leverage, not rule.only_isolated))
+        self.engine.spawn(self._set_leverage(trading_pair, rule.coin, int(leverage), not rule.only_isolated))
 
     async def _set_leverage(self, trading_pair: str, coin: str, leverage: int, is_cross: bool) -> None:
         try:
