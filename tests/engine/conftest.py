@@ -202,7 +202,7 @@ class FakeConnector(ConnectorBase):
         if isinstance(coin, OrderParams):
             given, coin = coin, coin.coin
             size, price = given.size, given.price if given.price is not None else "65000"
-            kw = {"client_order_id": given.client_order_id, "tif": given.tif or "Gtc"}
+            kw = {"client_order_id": given.client_order_id, "cloid": given.cloid, "tif": given.tif or "Gtc"}
             if error := self.rules[coin].validate_order(price, size, reduce_only=given.reduce_only):
                 raise OrderDenied(f"{coin}: {error}")
         rule = self.rules[coin]
@@ -212,11 +212,13 @@ class FakeConnector(ConnectorBase):
             trade_type=side,
             amount=size,
             price=price,
-            cloid="0x" + f"{len(self.sent):032x}",
+            cloid=kw.get("cloid") or "0x" + f"{len(self.sent):032x}",
             sz_decimals=rule.sz_decimals,
             tif=kw.get("tif", "Gtc"),
         )
         assert rule.is_valid_price(price) and rule.is_valid_size(size), (price, size)
+        if self.order_gate is not None:
+            self.order_gate(order)
         self.tracker.start_tracking(order)
         self.sent.append(order)
         if self.fail_sends:
