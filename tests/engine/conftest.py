@@ -44,6 +44,10 @@ class FakeBbo:
     time_ms: int = 0
     recv_ns: int = 0
 
+    @property
+    def mid_price(self) -> Decimal | None:
+        return Decimal(self.bid_px_e8 + self.ask_px_e8).scaleb(-8) / 2 if self.bid_px_e8 and self.ask_px_e8 else None
+
 
 class FakeConnector(ConnectorBase):
     """`sent` and `cancels` record what a strategy asked for; `ack`, `fill`, `end`, `reject` are the exchange's news."""
