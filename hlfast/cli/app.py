@@ -1,6 +1,6 @@
 """The commands (layer 5). Only click is imported here; each command imports what it needs when it runs.
 
-Exit codes: 0 well, 1 a difference or a failure (one line on standard error), 2 wrong usage.
+Exit codes: 0 well, 1 a difference or a failure (one line on standard error), 2 wrong usage; `run` has more of its own.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from hlfast.cli.coverage_command import coverage
 from hlfast.cli.gateway_command import gateway
 from hlfast.cli.journal_commands import fills, orders
 from hlfast.cli.record_commands import record, replay
+from hlfast.cli.run_command import run as run_strategies
 from hlfast.cli.sim_command import sim
 from hlfast.errors import ConfigError, HlfastError
 
@@ -152,6 +153,7 @@ cli.add_command(orders)
 cli.add_command(fills)
 cli.add_command(record)
 cli.add_command(replay)
+cli.add_command(run_strategies)
 cli.add_command(sim)
 
 
