@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from hlfast.cli.record_commands import SPEED
-from hlfast.main_loop import ORDERS_LEFT_EXIT
 
 INTERRUPTED_EXIT = 130
 
@@ -125,6 +124,7 @@ def _live(made: list[Any], given: dict[str, Any], spin: bool, cpu: int | None, a
     import hlfast
     from hlfast.cli.run import RunOptions
     from hlfast.errors import OrdersLeft
+    from hlfast.main_loop import ORDERS_LEFT_EXIT
 
     mode = "json" if as_json else "lines" if no_ui or not sys.__stdout__.isatty() else "screen"  # type: ignore[union-attr]
     try:

@@ -40,7 +40,7 @@ EVENT_HOOKS: dict[str, type] = {
 OWN_ORDERS_ONLY = ("on_order", "on_fill")
 OWN_COINS_ONLY = ("on_position", "on_funding")
 ON_STOP = ("cancel", "leave")
-PLAIN_ONLY = ("on_start", "on_stop", "on_timer", "on_book", "on_bbo", "on_trade")
+PLAIN_ONLY = ("on_start", "on_timer", "on_book", "on_bbo", "on_trade")
 
 
 class StrategyRunner:
@@ -127,16 +127,25 @@ class StrategyRunner:
             self._timer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._timer
+        deadline_ns = clock.monotonic_ns() + int(timeout * 1e9)
         try:
-            self.strategy.on_stop()
-        except Exception:
-            self.strategy.log.exception("on_stop failed; its orders are cancelled all the same")
+            last = self.strategy.on_stop()
+            if last is not None:
+                await asyncio.wait_for(last, timeout / 2)
+        except Exception as error:
+            if isinstance(error, asyncio.TimeoutError):
+                self.strategy.log.error(
+                    "on_stop was not done after %g s; its orders are ended all the same", timeout / 2
+                )
+            else:
+                self.strategy.log.exception("on_stop failed; its orders are ended all the same")
         finally:
             self.strategy.may_trade = False
         try:
             if self.on_stop == "leave":
                 return []
-            return await self.connector.end_orders(self.strategy.orders, timeout)  # no new ones from here on
+            left_s = max(0.0, (deadline_ns - clock.monotonic_ns()) / 1e9)
+            return await self.connector.end_orders(self.strategy.orders, left_s)  # no new ones from here on
         finally:
             self._remove(self._event_hooks)
 

@@ -20,7 +20,7 @@ made of it in the cloid: these say whose order it is, also after a restart and f
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2s
 from typing import TYPE_CHECKING, Any
@@ -88,8 +88,10 @@ class Strategy:
     def on_start(self) -> None:
         """The connector is ready, and every other hook is in place. `orders` holds what an earlier run left."""
 
-    def on_stop(self) -> None:
-        """The last call in which orders may be sent. What still rests afterwards is cancelled by the runner."""
+    def on_stop(self) -> Awaitable[None] | None:
+        """The last call in which orders may be sent. What still rests afterwards is cancelled by the runner. It may be a coroutine
+        function: it is awaited, for half of what the stop may take, while the order hooks go on and market hooks have ended."""
+        return None
 
     def on_book(self, book: OrderBook) -> None:
         """A book of `coins` changed. `book` is a view: `book.snapshot()` outlives the call."""
