@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -11,6 +13,7 @@ import click
 from hlfast.cli.record_commands import SPEED
 
 INTERRUPTED_EXIT = 130
+Show = Callable[[Any], None]
 
 
 @click.command("run", short_help="Run strategies: on a network, a local exchange, or over a recording.")
@@ -110,9 +113,11 @@ def run(
     if not given["journal"]:
         given["journal"] = None if no_journal or _is_local(given["network"]) or files else ""
 
+    mode = "json" if as_json else "lines" if no_ui or not sys.stdout.isatty() else "screen"
+    show = functools.partial(_sum_up, out=sys.stdout, as_json=as_json)
     with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):  # what a strategy prints is no JSON
         made = make(strategies, params, settings)
-        code = _replay(made, files, given, as_json) if files else _live(made, given, spin, cpu, as_json, no_ui)
+        code = _replay(made, files, given, show) if files else _live(made, given, spin, cpu, mode, show)
     sys.exit(code)
 
 
@@ -120,15 +125,14 @@ def _is_local(network: str) -> bool:
     return network == "simulator" or network.startswith("http")
 
 
-def _live(made: list[Any], given: dict[str, Any], spin: bool, cpu: int | None, as_json: bool, no_ui: bool) -> int:
+def _live(made: list[Any], given: dict[str, Any], spin: bool, cpu: int | None, mode: str, show: Show) -> int:
     import hlfast
     from hlfast.cli.run import RunOptions
     from hlfast.errors import OrdersLeft
     from hlfast.main_loop import ORDERS_LEFT_EXIT
 
-    mode = "json" if as_json else "lines" if no_ui or not sys.__stdout__.isatty() else "screen"  # type: ignore[union-attr]
     try:
-        return hlfast.run(_run(made, RunOptions(**given), mode), spin=spin, cpu=cpu)
+        return hlfast.run(_run(made, RunOptions(**given), mode, show), spin=spin, cpu=cpu)
     except OrdersLeft as left:
         click.echo(f"hlfast: {left}", err=True)
         return ORDERS_LEFT_EXIT
@@ -136,7 +140,7 @@ def _live(made: list[Any], given: dict[str, Any], spin: bool, cpu: int | None, a
         return INTERRUPTED_EXIT
 
 
-async def _run(made: list[Any], options: Any, mode: str) -> int:
+async def _run(made: list[Any], options: Any, mode: str, show: Show) -> int:
     from hlfast.cli.run import raise_end, run_live
 
     if mode == "screen":
@@ -151,19 +155,19 @@ async def _run(made: list[Any], options: Any, mode: str) -> int:
         result = await run_live(made, options, on_event=_line)
     else:
         result = await run_live(made, options)
-    _sum_up(result, mode == "json")
+    show(result)
     raise_end(result)
     return 1 if result.differences else 0
 
 
-def _replay(made: list[Any], files: tuple[str, ...], given: dict[str, Any], as_json: bool) -> int:
+def _replay(made: list[Any], files: tuple[str, ...], given: dict[str, Any], show: Show) -> int:
     from hlfast.cli.run import RunOptions, run_replay
 
     try:
         result = run_replay(made, files, RunOptions(**given))
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
-    _sum_up(result, as_json)
+    show(result)
     return 1 if result.differences else 0
 
 
@@ -172,17 +176,17 @@ def _line(said: object) -> None:
     sys.stdout.flush()
 
 
-def _sum_up(result: Any, as_json: bool) -> None:
+def _sum_up(result: Any, *, out: Any, as_json: bool) -> None:
     if as_json:
         import orjson
 
-        click.echo(orjson.dumps(result.as_json(), option=orjson.OPT_INDENT_2).decode(), file=sys.__stdout__)
+        click.echo(orjson.dumps(result.as_json(), option=orjson.OPT_INDENT_2).decode(), file=out)
         return
     from rich.console import Console
 
     from hlfast.cli.run_view import run_summary
 
-    Console(width=None if sys.stdout.isatty() else 120).print(run_summary(result))
+    Console(file=out, width=None if out.isatty() else 120).print(run_summary(result))
 
 
 def _describe(specs: tuple[str, ...]) -> None:

@@ -16,6 +16,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2s
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import ModuleType
@@ -82,13 +83,13 @@ def _module(path: str, spec: str) -> ModuleType:
 
 def _from_file(path: Path) -> ModuleType:
     """A compiled module goes by its own name; a .py by one that hides no other module."""
-    is_source = path.suffix == ".py"
-    name = f"strategy_file_{path.stem}" if is_source else path.name.partition(".")[0]
+    own = f"strategy_file_{path.stem}_{blake2s(str(path).encode(), digest_size=4).hexdigest()}"
+    name = own if path.suffix == ".py" else path.name.partition(".")[0]
     known = sys.modules.get(name)
-    if known is not None and getattr(known, "__file__", "") == str(path):
-        return known
     if known is not None:
-        name += f"_{len(sys.modules)}"
+        if getattr(known, "__file__", "") != str(path):
+            raise ConfigError(f"another module named {name!r} is imported already; give {path} another name")
+        return known
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ConfigError(
