@@ -1,7 +1,8 @@
 """Strategies from files (layer 5, cold): what `hlfast run` and `hlfast replay` are given, and their parameters.
 
     [NAME=]FILE.py[:CLASS]     its only Strategy class, or the one that is named
-    [NAME=]market_maker        a shipped one (hlfast.engine.strategies), or any other module that can be imported
+    [NAME=]market_maker        a shipped one (hlfast.engine.strategies), or any other module that can be imported, also from
+                               the current folder: a compiled one, for example
 
 NAME becomes the `order_prefix`, so that one class can run twice. In a TOML file what stands on top goes to every strategy of
 the run, a table named like one of them (by NAME or class) to that one; `--set NAME.PARAMETER=VALUE` likewise.
@@ -66,7 +67,10 @@ def _module(path: str, spec: str) -> ModuleType:
             f"there is no file {path!r}; a strategy is given as FILE.py, FILE.py:CLASS or one of {', '.join(SHIPPED)}"
         )
     try:
-        return _from_file(Path(path).resolve()) if is_file else importlib.import_module(path)
+        if is_file:
+            return _from_file(Path(path).resolve())
+        _look_in(Path.cwd())
+        return importlib.import_module(path)
     except ModuleNotFoundError as error:
         if not is_file and error.name == path.partition(".")[0]:
             raise ConfigError(
@@ -95,8 +99,7 @@ def _from_file(path: Path) -> ModuleType:
         raise ConfigError(
             f"{path} is neither Python nor a compiled module; a strategy is given as FILE.py or FILE.py:CLASS"
         )
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))  # what lies beside it can be imported, and hides nothing
+    _look_in(path.parent)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up
     try:
@@ -105,6 +108,12 @@ def _from_file(path: Path) -> ModuleType:
         sys.modules.pop(name, None)
         raise
     return module
+
+
+def _look_in(folder: Path) -> None:
+    """What lies in `folder` can be imported too, and hides nothing."""
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
 
 
 def _class_in(module: ModuleType, path: str, wanted: str) -> type[Strategy]:
