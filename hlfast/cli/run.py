@@ -69,6 +69,8 @@ class RunResult:
     differences: list[Difference] = field(default_factory=list)
     orders_left: list[InFlightOrder] = field(default_factory=list)
     why_left: str = ""
+    others_resting: list[str] = field(default_factory=list)
+    """Client order ids of live orders that no strategy of the run placed: they are never touched."""
     interrupted: bool = False
     latency: dict[str, dict[str, int]] = field(default_factory=dict)
     health: dict[str, Any] = field(default_factory=dict)
@@ -94,6 +96,7 @@ class RunResult:
                 {"kind": d.kind, "subject": d.subject, "ours": d.ours, "exchange": d.exchange} for d in self.differences
             ],
             "orders_left": [order.client_order_id for order in self.orders_left],
+            "others_resting": self.others_resting,
             **self.totals,
         }  # fmt: skip
         if self.replay is not None:
@@ -180,6 +183,7 @@ async def run_live(
                 differences=found,
                 orders_left=left,
                 why_left=why,
+                others_resting=_others(group),
                 interrupted=interrupted,
                 latency=latency.summary(),
                 health=health(connector, watch),
@@ -282,6 +286,12 @@ async def _verify(group: StrategyGroup) -> tuple[list[Holding], list[Difference]
         for row in rows
         if row.unattributed
     ]
+
+
+def _others(group: StrategyGroup) -> list[str]:
+    books, connector = group.books, group.connector
+    live = [*connector.orders, *connector.tracker.external_orders]
+    return [o.client_order_id for o in live if books.owner(o.client_order_id, o.cloid) is books.manual]
 
 
 def _named(group: StrategyGroup) -> dict[str, dict[str, Any]]:

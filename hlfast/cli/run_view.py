@@ -44,6 +44,11 @@ def run_summary(result: RunResult) -> RenderableType:
 
 def _verdict(result: RunResult) -> list[Text]:
     lines = [Text(f"✗ {order} may still rest at the venue", style="bold red") for order in result.orders_left[:MANY]]
+    if result.others_resting:
+        some = ", ".join(result.others_resting[:MANY])
+        lines.append(
+            Text(f"! {len(result.others_resting)} orders rest that no strategy placed: {some}", style="yellow")
+        )
     if result.differences:
         lines.append(Text(f"✗ {len(result.differences)} differences to the venue's account", style="bold red"))
         lines += [Text(f"  {difference}", style="red") for difference in result.differences[:MANY]]

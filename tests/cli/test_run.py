@@ -296,3 +296,36 @@ def test_parameters_are_described_without_a_run(bidder: Path) -> None:
     said = CliRunner().invoke(cli, ["run", str(bidder), "--describe"])
     assert said.exit_code == 0 and "away_bps" in said.output and "a whole number (bps) of at least 0" in said.output
     assert "bidder (Bidder): Bids at the best price" in said.output
+
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "strategies.md"
+
+
+def documented(language: str) -> str:
+    return DOCS.read_text().split(f"```{language}\n")[1].split("```")[0]
+
+
+@pytest.mark.skipif(not DOCS.is_file(), reason="the documents do not lie beside the tests")
+async def test_the_documented_strategy_runs_with_the_documented_file(exchange: SimExchange, tmp_path: Path) -> None:
+    (tmp_path / "my_strategy.py").write_text(documented("python"))
+    (tmp_path / "my.toml").write_text(documented("toml"))
+    code, out, err = await run(
+        tmp_path, tmp_path / "my_strategy.py", "--params", tmp_path / "my.toml", "--network", exchange.http_url, "--seconds", "2",
+        "--json", "--set", "size=0.003",
+    )  # fmt: skip
+    assert code == 0, err
+    assert json.loads(out)["strategies"]["joiner"]["class"] == "Joiner"
+    orders = exchange.truth(ACCOUNT)["orders"]
+    assert orders and {row["sz"] for row in orders} == {"0.003"}
+
+
+@pytest.mark.skipif(not DOCS.is_file(), reason="the documents do not lie beside the tests")
+def test_the_documented_errors_are_those_that_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "my_strategy.py"
+    path.write_text(documented("python"))
+    (tmp_path / "my.toml").write_text('size = "lots"\n')
+    said = DOCS.read_text()
+    for params, settings in ((tmp_path / "my.toml", ()), (None, ("sise=1",))):
+        with pytest.raises(ConfigError) as caught:
+            make([str(path)], params, settings)
+        assert str(caught.value).replace(str(tmp_path) + "/", "") in said

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from hlfast import clock
 from hlfast.cli.run import RunOptions, run_replay
 from hlfast.core.events import Recovered, StreamStatus
 from hlfast.core.updates import Trade
-from hlfast.engine import Strategy, StrategyGroup, StrategyRunner
+from hlfast.engine import RiskLimits, Strategy, StrategyGroup, StrategyRunner
 from hlfast.engine.strategies.lead_lag import LeadLag, Prices
 from hlfast.engine.strategies.market_maker import MarketMaker
 from hlfast.engine.strategies.momentum import Flow, Momentum
-from hlfast.errors import ConfigError
+from hlfast.errors import ConfigError, OrderDenied
 from hlfast.sim import SimExchange
+from hlfast.types import OrderParams, TradeType
 from hlfast.venues.hyperliquid.recorder import Recorder
 
 NS = 1_795_569_900_000_000_000
@@ -231,6 +233,48 @@ async def test_three_strategies_on_one_connector_add_up_to_the_account() -> None
     assert held == {coin: Decimal(row["szi"]) for coin, row in truth["positions"].items()}
 
 
+@dataclass(kw_only=True, eq=False)
+class Hand(Strategy):
+    """Trades when the test says so."""
+
+    coins: tuple[str, ...] = ("BTC",)
+
+
+async def test_limits_hold_on_the_way_to_the_exchange_for_new_and_changed_orders() -> None:
+    """Given a position limit, then what would pass it is refused before anything is sent: alone, in a batch, by a modify."""
+    strategy = Hand(limits=RiskLimits(max_position_value=1300))
+
+    async def work(market: Market) -> None:
+        order = strategy.buy("BTC", "0.01", "60000", tif="Alo")
+        assert await order.accepted()
+        with pytest.raises(
+            OrderDenied, match=r"strategy 'hand': BTC: with this order the position could be worth 1800"
+        ):
+            strategy.modify(order, size="0.03")
+        assert strategy.modify(order, size="0.02")
+        with pytest.raises(OrderDenied, match="worth 1860"):  # the larger one counts while it is not decided
+            strategy.buy("BTC", "0.01", "62000", tif="Alo")
+        await market.until(lambda: order.amount == Decimal("0.02"))
+        with pytest.raises(OrderDenied, match="order 1 of 2"):
+            strategy.place(
+                [
+                    OrderParams("BTC", "0.001", "70000", TradeType.SELL),
+                    OrderParams("BTC", "0.01", "60000", TradeType.BUY),
+                ]
+            )
+        assert market.group.books.accounts["hand"].reserved_lots("BTC", False) == 0
+        strategy.cancel(order)
+        await order.done()
+        taken = strategy.buy("BTC", "0.02", "65000", tif="Ioc")
+        await taken.done()
+        with pytest.raises(OrderDenied, match="worth"):
+            strategy.buy("BTC", "0.01", "65000", tif="Ioc")
+        await strategy.sell("BTC", "0.02", "64990", tif="Ioc").done()
+
+    market = await on_exchange(strategy, work)
+    assert {row["coin"] for row in market.truth()["orders"]} == {"BTC"} and len(market.truth()["fills"]) == 2
+
+
 # -- over a recording -----------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -266,6 +310,15 @@ def test_a_replay_gives_the_same_result_each_time(recording: Path, names: list[s
     assert results[0] == results[1]
     assert results[0]["orders"] >= len(names) and results[0]["replay"]["handler_errors"] == 0
     assert results[0]["differences"] == [] and results[0]["orders_left"] == []
+
+
+def test_limits_hold_over_a_recording_too(recording: Path) -> None:
+    """Issue 8.1: the same file, the same limits."""
+    strategy = Momentum(
+        imbalance=0.1, min_trades=1, min_move_bps=0, hold=0.2, cooldown=0, limits=RiskLimits(max_order_value=100)
+    )
+    result = run_replay([strategy], [recording], RunOptions())
+    assert result.strategies["hlmom"]["refused"] > 0 and result.totals["orders"] == 0
 
 
 def line(ms: int, channel: str, data: Any) -> bytes:
