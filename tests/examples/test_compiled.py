@@ -66,9 +66,10 @@ async def test_its_on_book_is_compiled_and_trades_on_the_exchange(built: Path) -
                 if len(exchange.truth(hl.account)["fills"]) >= 3:
                     break
             truth, figures = exchange.truth(hl.account), group.figures()["pressure"]
+            pressure = strategy.pressure["BTC"]
+            assert pressure.books >= heard[0] > 3 and pressure.share > 0.8
     assert [row["side"] for row in truth["fills"]] == ["B"] * 3 and figures["fills"] == 3
     assert truth["positions"]["BTC"]["szi"] == "0.003"
-    assert strategy.pressure["BTC"].books >= heard[0] > 3 and strategy.pressure["BTC"].share > 0.8
 
 
 def test_it_runs_over_a_recording_like_any_other(built: Path, tmp_path: Path) -> None:
