@@ -197,7 +197,7 @@ def _describe(specs: tuple[str, ...]) -> None:
         found = load(spec)
         about = (sys.modules[found.kind.__module__].__doc__ or found.kind.__doc__ or "").strip().splitlines()
         click.echo(f"{found.label} ({found.kind.__name__})" + (f": {about[0]}" if about else ""))
-        rows = describe(found.kind)
-        widths = [max(len(row[at]) for row in rows) for at in range(2)]
-        for name, kind, default, text in rows:
-            click.echo(f"  {name:<{widths[0]}}  {kind:<{widths[1]}}  {default}" + (f"  {text}" if text else ""))
+        for name, kind, default, text in describe(found.kind):
+            click.echo(f"  {f'{name} = {default}':<32} {kind}")
+            if text:
+                click.echo(f"      {text}")

@@ -13,10 +13,14 @@ Every error says what was given, what is expected, and what to do. A number in a
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import difflib
+import inspect
+import itertools
 import math
 import sys
+import textwrap
 import types
 import typing
 from collections.abc import Mapping
@@ -44,7 +48,6 @@ class Spec:
     at_least: Number | None = None
     above: Number | None = None
     at_most: Number | None = None
-    help: str = ""
 
 
 def parameter(
@@ -54,10 +57,9 @@ def parameter(
     at_least: Number | None = None,
     above: Number | None = None,
     at_most: Number | None = None,
-    help: str = "",
 ) -> Any:
     """A dataclass field with a unit and bounds; its value is checked when a strategy is made, from wherever it comes."""
-    spec = Spec(unit, at_least, above, at_most, help)
+    spec = Spec(unit, at_least, above, at_most)
     return dataclasses.field(default=default, metadata={SPEC: spec})
 
 
@@ -143,16 +145,37 @@ def type_of(made: type, name: str) -> Any:
 
 
 def describe(made: type) -> list[tuple[str, str, str, str]]:
-    """(name, type, default, what it is) of each parameter."""
-    rows = []
+    """(name, type, default, the text under it in the source) of each parameter."""
+    rows, texts = [], _texts(made)
     for name, found in fields_of(made).items():
-        spec = found.metadata.get(SPEC, Spec())
         default = found.default
         if found.default_factory is not dataclasses.MISSING:
             default = found.default_factory()
         shown_default = "" if default is dataclasses.MISSING else str(default)
-        rows.append((name, _expected(type_of(made, name), spec), shown_default, spec.help))
+        kind = _expected(type_of(made, name), found.metadata.get(SPEC, Spec()))
+        rows.append((name, kind, shown_default, texts.get(name, "")))
     return rows
+
+
+def _texts(made: type) -> dict[str, str]:
+    """The text that stands under each field of a class and its bases, where there is a source to read."""
+    found: dict[str, str] = {}
+    for kind in reversed(made.__mro__):
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+        except (OSError, TypeError, SyntaxError):
+            continue
+        body = getattr(tree, "body", [])
+        for line, below in itertools.pairwise(body):
+            if (
+                isinstance(line, ast.AnnAssign)
+                and isinstance(line.target, ast.Name)
+                and isinstance(below, ast.Expr)
+                and isinstance(below.value, ast.Constant)
+                and isinstance(below.value.value, str)
+            ):
+                found[line.target.id] = " ".join(below.value.value.split())
+    return found
 
 
 # -- one value ----------------------------------------------------------------------------------------------------------

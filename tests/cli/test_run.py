@@ -15,6 +15,9 @@ import pytest
 from click.testing import CliRunner
 
 from hlfast.cli.app import cli
+from hlfast.cli.demo_view import live_view
+from hlfast.cli.run import RunOptions, run_live
+from hlfast.cli.run_view import run_summary
 from hlfast.cli.strategy_files import load, make
 from hlfast.config import RiskLimits
 from hlfast.errors import ConfigError
@@ -22,6 +25,7 @@ from hlfast.sim import FUNDED_ACCOUNTS, SimExchange
 from hlfast.venues.hyperliquid.recorder import Recorder
 
 from ..children import HOME, surroundings
+from .test_demo import shown
 
 ACCOUNT = FUNDED_ACCOUNTS[0].address
 
@@ -329,3 +333,19 @@ def test_the_documented_errors_are_those_that_are_told(tmp_path: Path) -> None:
         with pytest.raises(ConfigError) as caught:
             make([str(path)], params, settings)
         assert str(caught.value).replace(str(tmp_path) + "/", "") in said
+
+
+async def test_the_live_view_and_the_summary_show_each_strategy(exchange: SimExchange) -> None:
+    last: dict[str, Any] = {}
+    result = await run_live(
+        make(["market_maker", "momentum", "lead_lag"], None, ["hlmm.quote_value=300"]),
+        RunOptions(network=exchange.network, seconds=2.5),
+        on_snapshot=last.update,
+    )
+    assert not result.differences and last["health"]["why"] == []
+    for width in (80, 120):
+        view, summary = shown(live_view(last, width), width), shown(run_summary(result), width)
+        for text in (view, summary):
+            assert all(name in text for name in ("hlmm", "hlmom", "hllag", "net")), text
+        assert "hlfast run  hlmm" in view and "BTC" in view
+        assert "add up to the account" in summary and "ended by: the time is up" in summary

@@ -20,6 +20,8 @@ from hlfast.types import Number
 class Given(Strategy):
     coins: tuple[str, ...] = ("BTC",)
     size: Number = parameter("0.001", unit="BTC", above=0)
+    """Of one
+    order."""
     levels: int = parameter(3, at_least=1, at_most=20)
     pause: float = 0.5
     side: Literal["buy", "sell"] = "buy"
@@ -115,8 +117,11 @@ def test_files_and_settings_that_cannot_be_read_say_where(tmp_path: Path) -> Non
 
 
 def test_parameters_describe_themselves() -> None:
-    rows = {name: (kind, default) for name, kind, default, _ in describe(Given)}
-    assert rows["size"] == ("a number (BTC) above 0", "0.001") and rows["side"][0] == "one of buy, sell"
+    rows = {name: (kind, default, text) for name, kind, default, text in describe(Given)}
+    assert (
+        rows["size"] == ("a number (BTC) above 0", "0.001", "Of one order.") and rows["side"][0] == "one of buy, sell"
+    )
+    assert rows["timer_interval"][2] == "Seconds between calls of `on_timer`."
     assert "connector" not in rows and "may_trade" not in rows
 
 
