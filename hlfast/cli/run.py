@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -35,6 +36,7 @@ from hlfast.engine.strategy_group import StrategyGroup
 from hlfast.errors import ConfigError, HlfastError, NotReady, OrdersLeft
 
 SNAPSHOT_SECONDS = 0.2
+STRATEGY_LOG = "hlfast.strategy"
 STOP_SECONDS = 10.0
 
 
@@ -146,6 +148,7 @@ async def run_live(
         record, before = await _record(network, connector.account, stack)
         meter = Meter(connector, coins_of(strategies), on_event)
         stack.callback(meter.close)
+        stack.enter_context(_heard(meter))
         watch = LoopWatch()
         stack.callback(watch.stop)
         if process is not None and options.network == "simulator":
@@ -189,6 +192,31 @@ async def run_live(
                 health=health(connector, watch),
                 events=list(meter.events),
             )
+
+
+class _ToMeter(logging.Handler):
+    """What strategies log below a warning joins the events; warnings are there already."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__(logging.INFO)
+        self._meter = meter
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno < logging.WARNING:
+            self._meter.say(f"{record.name.rpartition('.')[2]}: {record.getMessage()}")
+
+
+@contextlib.contextmanager
+def _heard(meter: Meter) -> Iterator[None]:
+    logger, handler = logging.getLogger(STRATEGY_LOG), _ToMeter(meter)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
 
 
 async def _network(options: RunOptions, stack: contextlib.AsyncExitStack) -> tuple[Network, LocalExchange | None]:

@@ -115,10 +115,25 @@ def run(
 
     mode = "json" if as_json else "lines" if no_ui or not sys.stdout.isatty() else "screen"
     show = functools.partial(_sum_up, out=sys.stdout, as_json=as_json)
-    with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):  # what a strategy prints is no JSON
+    # What a strategy prints is no JSON, and must not cut through the view.
+    prints_to: Any = sys.stderr if as_json else _ToLog() if mode == "screen" else sys.stdout
+    with contextlib.redirect_stdout(prints_to):
         made = make(strategies, params, settings)
         code = _replay(made, files, given, show) if files else _live(made, given, spin, cpu, mode, show)
     sys.exit(code)
+
+
+class _ToLog:
+    """Printed lines join the events of the view."""
+
+    def write(self, text: str) -> int:
+        import logging
+
+        for line in filter(None, text.splitlines()):
+            logging.getLogger("hlfast.strategy.print").info("%s", line)
+        return len(text)
+
+    def flush(self) -> None: ...
 
 
 def _is_local(network: str) -> bool:

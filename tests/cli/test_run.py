@@ -44,6 +44,7 @@ class Bidder(Strategy):
         if bbo.bid_px and not self.orders:
             self.buy(bbo.coin, self.size, bbo.bid_px * (10000 - self.away_bps) / 10000, tif="Alo", rounding="passive")
             print("sent one")
+            self.log.info("logged %s", "one")
 '''
 
 
@@ -130,6 +131,7 @@ async def test_without_an_exchange_one_is_started_for_the_run(bidder: Path, tmp_
     code, out, err = await run(tmp_path, bidder, "--seconds", "2", "--no-ui", "--block-ms", "40")
     assert code == 0, (out, err)
     assert "running: bidder (Bidder)" in out and "add up to the account" in out
+    assert "sent one" in out and "] bidder: logged one" in out
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -275,6 +275,61 @@ async def test_limits_hold_on_the_way_to_the_exchange_for_new_and_changed_orders
     assert {row["coin"] for row in market.truth()["orders"]} == {"BTC"} and len(market.truth()["fills"]) == 2
 
 
+async def test_funding_of_the_exchange_is_shared_out_to_the_last_cent() -> None:
+    """Given a long and a short of different sizes, when the exchange pays funding, then their shares are its payment."""
+    long, short = Hand(order_prefix="long"), Hand(order_prefix="short")
+    async with SimExchange(port=0, block_ms=20, traders=False, book_interval_ms=0) as exchange:
+        exchange.engine.house.set_book("BTC", bids=[("64990", "5")], asks=[("65000", "5")])
+        hl = hlfast.connect(exchange.network)
+        group = StrategyGroup(hl, [long, short])
+        async with hl, group:
+            await long.buy("BTC", "0.03", "65000", tif="Ioc").done()
+            await short.sell("BTC", "0.01", "64990", tif="Ioc").done()
+            await asyncio.sleep(0.2)
+            exchange.engine.funding._next_hour_ms = exchange.engine.time_ms
+            for _ in range(1000):
+                await asyncio.sleep(0.02)
+                if group.figures()["long"]["funding"]:
+                    break
+            (paid,) = exchange.truth(hl.account)["fundings"]
+            amount = Decimal(paid["delta"]["usdc"])
+            figures = group.figures()
+            shares = [figures[name]["funding"] for name in ("long", "short")]
+            assert amount and abs(shares[0] - amount * 3 / 2) < Decimal("1e-7") and shares[0] * shares[1] < 0
+            rest = figures.get("manual", {"funding": Decimal(0)})["funding"]
+            assert sum(shares) + rest == amount and abs(rest) < Decimal("1e-7")
+            assert hl.ledger["funding"] == amount
+
+
+async def test_the_sum_is_the_account_after_an_outage_with_fills() -> None:
+    """G13, C3: given cuts while all three trade, then every fill found after them is its strategy's, by the exchange's record."""
+    strategies = [
+        MarketMaker(coins=("BTC", "ETH"), quote_value=300, max_position_value=900),
+        Momentum(imbalance=0.2, min_trades=2, min_move_bps=0, hold=0.3, cooldown=0.1),
+        LeadLag(threshold_bps="0.2", lookback_ms=200, hold=0.3, cooldown=0.1),
+    ]
+    async with SimExchange(port=0, block_ms=40, seed=13, book_interval_ms=0) as exchange:
+        hl = hlfast.connect(exchange.network, settings=hlfast.Settings(backoff_min=0.05, backoff_max=0.2))
+        group = StrategyGroup(hl, strategies)
+        async with hl:
+            async with group:
+                for cut in range(1, 4):
+                    for _ in range(600):
+                        await asyncio.sleep(0.02)
+                        if hl.ready and len(exchange.truth(hl.account)["fills"]) >= 4 * cut:
+                            break
+                    await exchange.cut(0.3)
+                await hl.wait_ready(30)
+                await asyncio.sleep(1.5)
+            rows = await group.verify(20)
+            figures, truth = group.figures(), exchange.truth(hl.account)
+    assert truth["fills"] and sum(each["fills"] for each in figures.values()) == len(truth["fills"])
+    assert not any(row.unattributed or row.manual or row.before for row in rows), rows
+    assert sum(each["fees"].get("USDC", 0) for each in figures.values()) == Decimal(truth["fees"]["USDC"])
+    held = {row.coin: row.account for row in rows if row.account}
+    assert held == {coin: Decimal(row["szi"]) for coin, row in truth["positions"].items()}
+
+
 # -- over a recording -----------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
