@@ -24,6 +24,7 @@ HELP = """hlfast: a compiled, dependable Hyperliquid connector with its own loca
 \b
 Two minutes:
   hlfast demo --seconds 30   a market maker on a local exchange, checked to the last cent
+  hlfast run my_strategy.py  a strategy of yours: on a local exchange, a network, or over a recording
   hlfast sim                 the local exchange alone, to trade on with your own code:
 \b
   import hlfast

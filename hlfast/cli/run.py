@@ -167,7 +167,9 @@ async def run_live(
             left, why, again = await _stop(group, 0.0 if ended_by == "the exchange ended" else options.stop_timeout)
             for task in background.values():
                 task.cancel()
-            await asyncio.gather(*background.values(), return_exceptions=True)
+            for failure in await asyncio.gather(*background.values(), return_exceptions=True):
+                if isinstance(failure, Exception):
+                    meter.say(f"{type(failure).__name__}: {failure}")
             interrupted = interrupted or again
             holdings, found = ([], []) if again else await _verify(group)
             if record is not None and not again and not found:

@@ -9,9 +9,10 @@ the position from then on, and its rest is free once its end has been told.
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from functools import reduce
 from typing import Any
 
 from hlfast.config import RiskLimits
@@ -27,7 +28,7 @@ from hlfast.errors import OrderDenied
 
 ZERO = Decimal(0)
 RECENT_FILLS = 10_000
-"""Of these the time is known: what was held when a funding payment was due that is heard of later."""
+"""Of so many the time is kept: what was held when a funding payment was due that is heard of later."""
 
 Mark = Callable[[str], "Decimal | None"]
 
@@ -48,7 +49,7 @@ class StrategyAccount:
         """All fees in quote currency; those in the bought token at the price of their fill."""
         self.funding = ZERO
         self._book = PositionBook(self.bus, shared=True)
-        self._recent: deque[tuple[int, str, Decimal]] = deque(maxlen=RECENT_FILLS)
+        self._recent: list[tuple[int, int, str, Decimal]] = []  # by time
         self._live: dict[str, InFlightOrder] = {}
         self._changing: dict[str, int] = {}
 
@@ -66,7 +67,9 @@ class StrategyAccount:
         self.fees[fill.fee_token] = EXACT.add(self.fees.get(fill.fee_token, ZERO), fill.fee)
         cost = fill.fee if fill.fee_token == quote or not fill.is_buy else EXACT.multiply(fill.fee, fill.price)
         self.fee_cost = EXACT.add(self.fee_cost, cost)
-        self._recent.append((fill.time_ms, fill.coin, size))
+        insort(self._recent, (fill.time_ms, self.fills, fill.coin, size))
+        if len(self._recent) > 2 * RECENT_FILLS:
+            del self._recent[:RECENT_FILLS]
         return event
 
     def book_funding(self, coin: str, amount: Decimal) -> None:
@@ -87,16 +90,22 @@ class StrategyAccount:
 
     def moved_since(self, coin: str, time_ms: int) -> Decimal:
         """What its fills later than `time_ms` (the venue's time) have added to the position."""
-        return sum((size for at, of, size in self._recent if of == coin and at > time_ms), ZERO)
+        moved = ZERO
+        for at, _, of, size in reversed(self._recent):
+            if at <= time_ms:
+                break
+            if of == coin:
+                moved = EXACT.add(moved, size)
+        return moved
 
     @property
     def realized_pnl(self) -> Decimal:
         """Without fees and funding."""
-        return sum((p.realized_pnl for p in self.positions.values()), ZERO)
+        return _sum(p.realized_pnl for p in self.positions.values())
 
     def unrealized_pnl(self, mark: Mark) -> Decimal:
         """At `mark(coin)`; a position without a mark counts nothing."""
-        return sum((_unrealized(p, mark(coin)) or ZERO for coin, p in self.positions.items()), ZERO)
+        return _sum(_unrealized(p, mark(coin)) or ZERO for coin, p in self.positions.items())
 
     def figures(self, mark: Mark) -> dict[str, Any]:
         """Everything, as `Decimal`s and plain values."""
@@ -168,6 +177,11 @@ class StrategyAccount:
             for name, live in self._live.items()
             if live.coin == coin and live.is_buy is is_buy
         )
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    """Without rounding."""
+    return reduce(EXACT.add, amounts, ZERO)
 
 
 def _unrealized(position: Position, mark: Decimal | None) -> Decimal | None:
