@@ -509,6 +509,25 @@ async def test_after_a_gap_nothing_is_compared_with_before(connector: Any, lag: 
         assert lag.gap_bps() == 0 and connector.sent == []
 
 
+async def test_trades_of_long_ago_that_a_subscription_begins_with_are_no_flow(connector: Any) -> None:
+    """Given a burst of buys a minute older than the book, then nothing; given the same burst now, then it goes along."""
+    strategy = Momentum(min_trades=3, min_move_bps=0, timer_interval=60, flatten=False)
+    connector.quote("BTC", [("64990", "1")], [("65000", "1")])
+    runner = StrategyRunner(connector, strategy)
+    await runner.start()
+    for age_ms, sent in ((60_000, 0), (0, 1)):
+        for n in range(3):
+            time_ms = connector.bbos["BTC"].time_ms - age_ms
+            trade = Trade(
+                coin="BTC", price=65000 + n, amount=1, sz_decimals=5, is_buy=True, tid=age_ms + n, time_ms=time_ms
+            )
+            for handler in connector.handlers["trade", "BTC"]:
+                handler(trade)
+        assert len(connector.sent) == sent
+    connector.cancels_by_itself = True
+    await runner.stop(2)
+
+
 def test_a_hole_in_the_prices_starts_them_anew() -> None:
     prices = Prices(span_ms=300, max_hole_ms=1000)
     for time_ms, price in ((0, 10), (100, 11), (100, 12), (50, 99)):

@@ -107,7 +107,7 @@ class Momentum(Taker):
         if trade.tid in self._own:
             return
         flow.add(trade)
-        direction = self.direction(flow)
+        direction = self.direction(market)
         if not direction:
             return
         if self.may_begin(market):
@@ -115,15 +115,18 @@ class Momentum(Taker):
         else:
             self.look_after(market)
 
-    def direction(self, flow: Flow) -> int:
-        """1 to buy, -1 to sell, 0 for nothing."""
+    def direction(self, market: TakerMarket) -> int:
+        """1 to buy, -1 to sell, 0 for nothing. The window ends at the newest time that is known: a new subscription begins with
+        trades of long ago."""
+        flow = self.flows[market.rule.coin]
+        flow.expire(max(flow.newest_ms, market.touch[2]))
         if len(flow.trades) < self.min_trades or abs(flow.imbalance) < self.imbalance:
             return 0
         direction = 1 if flow.imbalance > 0 else -1
         return direction if direction * flow.move_bps >= float(self.min_move_bps) else 0
 
     def wants_out(self, market: TakerMarket, is_long: bool) -> bool:
-        return self.direction(self.flows[market.rule.coin]) == (-1 if is_long else 1)
+        return self.direction(market) == (-1 if is_long else 1)
 
     def on_fill(self, event: OrderFilled) -> None:
         super().on_fill(event)
