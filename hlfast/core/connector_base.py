@@ -62,6 +62,8 @@ class ConnectorBase(ABC):
     bus: EventBus
     tracker: ClientOrderTracker
     order_gate: Callable[[InFlightOrder], object] | None = None
+    asks_order_gate = False
+    """A venue that asks `order_gate` says so here."""
 
     # -- identity ---------------------------------------------------------------------------------------------------
     @property
@@ -221,7 +223,9 @@ class ConnectorBase(ABC):
 
     def set_order_gate(self, gate: Callable[[InFlightOrder], object] | None) -> None:
         """Have `gate(order)` asked about every order and changed order, after the connector's own checks and before anything is
-        tracked; it raises `OrderDenied` to refuse. One at a time; None removes it. A venue's connector calls `order_gate`."""
+        tracked; it raises `OrderDenied` to refuse. One at a time; None removes it. Raises `ConfigError` where none is asked."""
+        if gate is not None and not self.asks_order_gate:
+            raise ConfigError(f"{self.name} asks no gate, so limits of strategies cannot be kept; leave them out")
         if gate is not None and self.order_gate is not None:
             raise ConfigError("another gate is set: a connector has one group of strategies at a time")
         self.order_gate = gate

@@ -52,6 +52,8 @@ class FakeBbo:
 class FakeConnector(ConnectorBase):
     """`sent` and `cancels` record what a strategy asked for; `ack`, `fill`, `end`, `reject` are the exchange's news."""
 
+    asks_order_gate = True
+
     def __init__(self) -> None:
         self.bus = EventBus()
         self.tracker = ClientOrderTracker(self.bus)

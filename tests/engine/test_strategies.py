@@ -17,7 +17,15 @@ import pytest
 import hlfast
 from hlfast import clock
 from hlfast.cli.run import RunOptions, run_replay
-from hlfast.core.events import Recovered, StreamStatus
+from hlfast.core.events import (
+    FundingPayment,
+    OrderCancelled,
+    OrderCreated,
+    OrderFilled,
+    PositionUpdate,
+    Recovered,
+    StreamStatus,
+)
 from hlfast.core.updates import Trade
 from hlfast.engine import RiskLimits, Strategy, StrategyGroup, StrategyRunner
 from hlfast.engine.strategies.lead_lag import LeadLag, Prices
@@ -328,6 +336,115 @@ async def test_the_sum_is_the_account_after_an_outage_with_fills() -> None:
     assert sum(each["fees"].get("USDC", 0) for each in figures.values()) == Decimal(truth["fees"]["USDC"])
     held = {row.coin: row.account for row in rows if row.account}
     assert held == {coin: Decimal(row["szi"]) for coin, row in truth["positions"].items()}
+
+
+@pytest.mark.parametrize(
+    "hook", ["", "on_book", "on_bbo", "on_trade", "on_order", "on_fill", "on_position", "on_funding"]
+)
+async def test_only_what_is_overridden_is_subscribed_and_called(hook: str) -> None:
+    """Issue 8.1: given one overridden hook, then the socket carries what that one needs, and the connector calls nothing else."""
+    heard: list[str] = []
+    members = {hook: lambda self, what: heard.append(hook)} if hook else {}
+    strategy = type("OneHook", (Strategy,), members)(coins=("BTC",), order_prefix="one")
+    events = (OrderCreated, OrderFilled, OrderCancelled, PositionUpdate, FundingPayment, StreamStatus, Recovered)
+    async with SimExchange(port=0, block_ms=20, traders=False, book_interval_ms=0) as exchange:
+        exchange.engine.house.set_book("BTC", bids=[("64990", "5")], asks=[("65000", "5")])
+        hl = hlfast.connect(exchange.network)
+        async with hl:
+            before = {cls for cls in events if hl.bus.has(cls)}
+            async with StrategyRunner(hl, strategy):
+                market = hl.market.market("BTC")
+                assert market.wanted == {"l2Book", "bbo"} | ({"trades"} if hook == "on_trade" else set())
+                calls = {cls for cls in events if hl.bus.has(cls)} - before
+                wanted = {
+                    "on_order": {OrderCreated, OrderFilled, OrderCancelled}, "on_fill": {OrderFilled},
+                    "on_position": {PositionUpdate}, "on_funding": {FundingPayment},
+                }  # fmt: skip
+                assert calls == wanted.get(hook, set())
+                order = strategy.buy("BTC", "0.001", "65000", tif="Ioc")
+                exchange.engine.house.take("BTC", "buy", "0.01")
+                await order.done()
+                for _ in range(500):
+                    await asyncio.sleep(0.01)
+                    if heard or hook in ("", "on_funding"):
+                        break
+            assert {cls for cls in events if hl.bus.has(cls)} == before
+    assert set(heard) == ({hook} if hook not in ("", "on_funding") else set())
+
+
+async def test_hooks_that_raise_or_block_or_cancel_take_nothing_from_the_others() -> None:
+    """Behaviour 131: given a strategy that raises in every hook, one that blocks and one that cancels within a hook, then the
+    fourth hears all that is its own, and the sum is the account."""
+
+    @dataclass(kw_only=True, eq=False)
+    class Raiser(Hand):
+        def on_book(self, book: Any) -> None:
+            raise RuntimeError("book")
+
+        def on_fill(self, event: Any) -> None:
+            raise RuntimeError("fill")
+
+        def on_position(self, event: Any) -> None:
+            raise RuntimeError("position")
+
+    @dataclass(kw_only=True, eq=False)
+    class Blocker(Hand):
+        def on_fill(self, event: Any) -> None:
+            until_ns = clock.monotonic_ns() + 100_000_000
+            while clock.monotonic_ns() < until_ns:
+                pass
+
+    @dataclass(kw_only=True, eq=False)
+    class Canceller(Hand):
+        def on_order(self, event: Any) -> None:
+            if isinstance(event, OrderCreated) and event.order.tif == "Alo":
+                self.cancel(event.order)
+
+    @dataclass(kw_only=True, eq=False)
+    class Listener(Hand):
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            self.told: list[str] = []
+
+        def on_order(self, event: Any) -> None:
+            self.told.append(type(event).__name__)
+
+        def on_position(self, event: Any) -> None:
+            self.told.append(type(event).__name__)
+
+    strategies = [Raiser(), Blocker(), Canceller(), Listener()]
+    async with SimExchange(port=0, block_ms=20, traders=False, book_interval_ms=0) as exchange:
+        exchange.engine.house.set_book("BTC", bids=[("64990", "5")], asks=[("65000", "5")])
+        hl = hlfast.connect(exchange.network)
+        group = StrategyGroup(hl, strategies)
+        async with hl, group:
+            resting = strategies[2].buy("BTC", "0.001", "60000", tif="Alo")
+            orders = [strategy.buy("BTC", "0.001", "65000", tif="Ioc") for strategy in strategies]
+            for order in [resting, *orders]:
+                await order.done()
+            rows = await group.verify(10)
+            assert [figures["fills"] for figures in group.figures().values()] == [1, 1, 1, 1]
+            assert [row.unattributed for row in rows] == [0] and rows[0].account == Decimal("0.004")
+            assert resting.state.name == "CANCELLED" and hl.bus.handler_errors >= 1
+    told = [name for name in strategies[3].told if name != "OrderStateChanged"]  # type: ignore[attr-defined]
+    assert told == ["OrderCreated", "OrderFilled", "PositionUpdate", "OrderCompleted"]
+
+
+async def test_a_connector_takes_one_group_after_another_and_nothing_piles_up() -> None:
+    """Behaviour 132: given groups that are started and stopped under traffic, then tasks and handlers are as at the first."""
+    async with SimExchange(port=0, block_ms=20, seed=3, book_interval_ms=0) as exchange:
+        hl = hlfast.connect(exchange.network)
+        counts = []
+        async with hl:
+            for _ in range(5):
+                async with StrategyGroup(hl, [MarketMaker(coins=("BTC",)), Momentum(), LeadLag()]):
+                    await asyncio.sleep(0.15)
+                assert hl.orders == []
+                markets = [hl.market.market(coin) for coin in ("BTC", "ETH")]
+                handlers = sum(len(fns) for market in markets for fns in market.handlers.values())
+                timers = sum(task.get_name() == "hlfast-strategy-timer" for task in asyncio.all_tasks())
+                counts.append((handlers, timers, hl.bus.has(OrderFilled), hl.bus.has(FundingPayment)))
+        assert counts == [(0, 0, False, False)] * 5
 
 
 # -- over a recording -----------------------------------------------------------------------------------------------------

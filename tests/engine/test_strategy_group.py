@@ -100,6 +100,7 @@ async def test_what_nobody_placed_is_manual_and_what_no_fill_explains_is_told(co
 
 
 async def test_hooks_hear_the_own_position_after_the_own_fill_and_the_own_share_of_funding(connector: Any) -> None:
+    """Behaviour 135, of one strategy's share."""
     a, b = two()
     async with StrategyGroup(connector, [a, b]):
         filled(connector, a.buy("BTC", "0.03", "65000"))
@@ -247,6 +248,9 @@ async def test_limits_without_a_group_are_refused_and_a_connector_has_one_group(
         with pytest.raises(ConfigError, match="one group"):
             await StrategyGroup(connector, limited[1:]).start()
     assert connector.order_gate is None
+    connector.asks_order_gate = False
+    with pytest.raises(ConfigError, match="limits of strategies cannot be kept"):
+        await StrategyGroup(connector, limited[:1]).start()
 
 
 # -- starting and stopping ----------------------------------------------------------------------------------------------

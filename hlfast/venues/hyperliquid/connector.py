@@ -96,6 +96,8 @@ GATEWAY_TROUBLE = re.compile(r"upgrade refused: .*\b50[0234]\b")
 
 
 class HyperliquidConnector(ConnectorBase):
+    asks_order_gate = True
+
     def __init__(
         self,
         network: str | Network,

@@ -64,6 +64,8 @@ TIFS = {"gtc": "Gtc", "alo": "Alo", "ioc": "Ioc", "frontendmarket": "Ioc"}
 class ReplayConnector(ConnectorBase):
     """Plays `files` once, ordered by their first frames. Raises `ConfigError` if nothing in them can be played."""
 
+    asks_order_gate = True
+
     def __init__(
         self,
         files: Sequence[str | Path],
