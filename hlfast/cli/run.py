@@ -33,7 +33,7 @@ from hlfast.engine.journal import Journal, journal_path
 from hlfast.engine.strategy import Strategy
 from hlfast.engine.strategy_books import Holding
 from hlfast.engine.strategy_group import StrategyGroup
-from hlfast.errors import ConfigError, HlfastError, NotReady, OrdersLeft
+from hlfast.errors import HlfastError, NotReady, OrdersLeft
 
 SNAPSHOT_SECONDS = 0.2
 STRATEGY_LOG = "hlfast.strategy"
@@ -390,6 +390,3 @@ def raise_end(result: RunResult) -> None:
         raise OrdersLeft(result.orders_left, result.why_left)
     if result.interrupted:
         raise asyncio.CancelledError
-
-
-__all__ = ["ConfigError", "RunOptions", "RunResult", "raise_end", "run_live", "run_replay"]

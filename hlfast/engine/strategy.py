@@ -33,7 +33,7 @@ from hlfast.core.order_book import Bbo, OrderBook
 from hlfast.core.order_ids import ClientOrderIds, Cloids
 from hlfast.core.position import Position
 from hlfast.core.updates import Trade
-from hlfast.engine.parameters import check, parameter
+from hlfast.engine.parameters import check, fields_of, parameter
 from hlfast.errors import ConfigError, OrderDenied
 from hlfast.types import Number, OrderParams
 
@@ -74,6 +74,12 @@ class Strategy:
                 f"{type(self).__name__}.coins: got {self.coins!r}, expected a list; give for example coins=('BTC',)"
             )
         self.coins = tuple(self.coins)
+        kind = type(self)
+        if "__dataclass_fields__" not in vars(kind) and (given := [n for n in fields_of(kind) if n in vars(kind)]):
+            raise ConfigError(
+                f"{kind.__name__} gives {', '.join(given)} and is no dataclass, so that would be ignored; put "
+                "@dataclass(kw_only=True, eq=False) above the class"
+            )
         check(self)
         self.order_prefix = self.order_prefix or prefix_of(type(self).__name__)
         if self.order_prefix in TAKEN_PREFIXES:

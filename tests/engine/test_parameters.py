@@ -125,6 +125,16 @@ def test_parameters_describe_themselves() -> None:
     assert "connector" not in rows and "may_trade" not in rows
 
 
+def test_a_class_that_is_no_dataclass_and_gives_parameters_is_told() -> None:
+    """Must not 31: nothing that is given is ignored."""
+
+    class Forgotten(Given):
+        coins = ("ETH",)
+
+    with pytest.raises(ConfigError, match="Forgotten gives coins and is no dataclass"):
+        Forgotten()
+
+
 def test_a_prefix_is_made_of_the_name_and_must_not_mean_something_else() -> None:
     assert Given().order_prefix == "given" and MarketMaker().order_prefix == "hlmm"
     for taken in ("hl", "external", "manual"):
