@@ -1,6 +1,6 @@
 """The commands (layer 5). Only click is imported here; each command imports what it needs when it runs.
 
-Exit codes: 0 well, 1 a difference or a failure (one line on standard error), 2 wrong usage.
+Exit codes: 0 well, 1 a difference or a failure (one line on standard error), 2 wrong usage; `run` has more of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from hlfast.cli.doctor_command import doctor
 from hlfast.cli.gateway_command import gateway
 from hlfast.cli.journal_commands import fills, orders
 from hlfast.cli.record_commands import record, replay
+from hlfast.cli.run_command import run as run_strategies
 from hlfast.cli.sim_command import sim
 from hlfast.errors import ConfigError, HlfastError
 
@@ -24,6 +25,7 @@ HELP = """hlfast: a compiled, dependable Hyperliquid connector with its own loca
 \b
 Two minutes:
   hlfast demo --seconds 30   a market maker on a local exchange, checked to the last cent
+  hlfast run my_strategy.py  a strategy of yours: on a local exchange, a network, or over a recording
   hlfast sim                 the local exchange alone, to trade on with your own code:
 \b
   import hlfast
@@ -154,6 +156,7 @@ cli.add_command(orders)
 cli.add_command(fills)
 cli.add_command(record)
 cli.add_command(replay)
+cli.add_command(run_strategies)
 cli.add_command(sim)
 
 

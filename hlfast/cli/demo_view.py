@@ -1,4 +1,4 @@
-"""The demo's screens (layer 5): the live view and the summary, as pure functions from figures to rich renderables.
+"""The screens of the demo and of runs (layer 5): the live view and the demo's summary, as pure functions from figures to rich renderables.
 
 Drawing takes milliseconds, so the live view is drawn by a process of its own: this module run as a script reads one
 snapshot (JSON, see `demo_meter`) a line from standard input until it is closed, and draws the newest. The trading
@@ -45,6 +45,8 @@ STATE_STYLES = {"LIVE": "green", "DOWN": "bold red"}
 SIDE_STYLES = {"B": "green", "A": "red"}
 START_SECONDS = 1.0
 MANY_EVENTS = 30
+MANY_BOOKS = 3
+"""As many have room side by side."""
 FULL_PIPE = 256 * 1024
 
 
@@ -84,19 +86,22 @@ def live_view(snapshot: dict[str, Any], width: int = WIDE) -> RenderableType:
     root = Layout()
     books, wide = snapshot["books"], width >= WIDE
     coins = {book["coin"] for book in books} | {position["coin"] for position in snapshot["positions"]}
+    strategies = snapshot.get("strategies") or {}
+    run = [Layout(_panel("strategies", strategies_table(strategies)), size=len(strategies) + 3)] if strategies else []
     root.split_column(
         Layout(_header(snapshot), size=1),
         Layout(name="books", size=8),
+        *run,
         Layout(
             _panel(f"positions, volume {float(snapshot['totals']['volume']):,.0f}", _positions(snapshot)),
             size=len(coins) + 4,
         ),
         Layout(name="bottom", ratio=1, minimum_size=6),
     )
-    root["books"].split_row(*(Layout(_book(book, snapshot["orders"])) for book in books))
+    root["books"].split_row(*(Layout(_book(book, snapshot["orders"])) for book in books[: MANY_BOOKS if wide else 2]))
     percentiles = tuple(PERCENTILES) if wide else FEW_PERCENTILES
     root["bottom"].split_row(
-        Layout(_panel("latency", _latency(snapshot["latency"], percentiles)), size=58 if wide else 44),
+        Layout(_panel("latency", latency_table(snapshot["latency"], percentiles)), size=58 if wide else 44),
         Layout(name="activity"),
     )
     root["activity"].split_column(
@@ -113,12 +118,15 @@ def _panel(title: str, content: RenderableType) -> Panel:
 
 def _header(snapshot: dict[str, Any]) -> Text:
     limit, seed = snapshot.get("seconds"), snapshot.get("seed")
-    text = Text("hlfast demo")
+    text = Text(snapshot.get("title", "hlfast demo"))
     text.append(f"  {snapshot['elapsed']:.1f}{f' / {limit:g}' if limit else ''} s")
     for stream, state in sorted(snapshot["streams"].items(), reverse=True):
         text.append(f"  {stream} ")
         text.append(f"● {state}", style=STATE_STYLES.get(state, "yellow"))
     facts = [] if limit else ["Ctrl-C ends"]
+    health = snapshot.get("health") or {}
+    if health.get("why"):
+        text.append(f"  {health['why'][0]}", style="bold yellow")
     facts += [f"seed {seed}"] if seed is not None else []
     text.append("  ".join(["", *facts, snapshot["url"]]), style="bright_black")
     return text
@@ -151,7 +159,7 @@ def _level(px: str, side: str, own: set[tuple[str, str]]) -> Text:
 
 def _positions(snapshot: dict[str, Any]) -> Table:
     """A row for each coin, own quotes with it, and the sum."""
-    table = _table("", "own bid", "own ask", "position", "entry", "unrealized", "realized", "fees")
+    table = plain_table("", "own bid", "own ask", "position", "entry", "unrealized", "realized", "fees")
     held = {position["coin"]: position for position in snapshot["positions"]}
     for coin in dict.fromkeys([*(book["coin"] for book in snapshot["books"]), *held]):
         position = held.get(coin)
@@ -162,16 +170,35 @@ def _positions(snapshot: dict[str, Any]) -> Table:
         table.add_row(
             coin,
             *quotes,
-            _signed(position["size"]),
+            signed(position["size"]),
             _short(position["entry"]) if position["size"] != "0" else "",
-            _money(position["unrealized"]),
-            _money(position["realized"]),
-            _fees(position["fees"]),
+            money(position["unrealized"]),
+            money(position["realized"]),
+            fees_text(position["fees"]),
         )
     totals = snapshot["totals"]
     table.add_row(
-        "all", "", "", "", "", _money(totals["unrealized_pnl"]), _money(totals["realized_pnl"]), _fees(totals["fees"])
+        "all", "", "", "", "", money(totals["unrealized_pnl"]), money(totals["realized_pnl"]), fees_text(totals["fees"])
     )
+    return table
+
+
+def strategies_table(strategies: dict[str, dict[str, Any]]) -> Table:
+    """A row a strategy of `hlfast run`; amounts are decimal text."""
+    table = plain_table("", "position", "realized", "unrealized", "fees", "funding", "net", "fills", "refused")
+    for name, figures in strategies.items():
+        held = [f"{row['size']} {row['coin']}" for row in figures["positions"] if row["size"] != "0"]
+        table.add_row(
+            name,
+            " ".join(held) or "flat",
+            money(figures["realized_pnl"]),
+            money(figures["unrealized_pnl"]),
+            fees_text(figures["fees"]),
+            money(figures["funding"]),
+            money(figures["net_pnl"]),
+            f"{figures['fills']:,}",
+            f"{figures['refused']:,}",
+        )
     return table
 
 
@@ -211,8 +238,8 @@ def _said(lines: list[list[Any]], style: str) -> Table:
     return table
 
 
-def _latency(stages: dict[str, dict[str, int]], percentiles: Iterable[str] = tuple(PERCENTILES)) -> Table:
-    table = _table("", *percentiles, "count", gap=1)
+def latency_table(stages: dict[str, dict[str, int]], percentiles: Iterable[str] = tuple(PERCENTILES)) -> Table:
+    table = plain_table("", *percentiles, "count", gap=1)
     for stage, figures in stages.items():
         if figures["count"]:
             values = (_duration(figures[PERCENTILES[name]]) for name in percentiles)
@@ -245,22 +272,22 @@ def summary_view(result: DemoResult, *, with_events: bool = True) -> RenderableT
     )
     facts.add_row(
         "realized",
-        _money(totals["realized_pnl"]),
+        money(totals["realized_pnl"]),
         "unrealized",
-        _money(totals["unrealized_pnl"]),
+        money(totals["unrealized_pnl"]),
         "fees",
-        _fees(totals["fees"]),
+        fees_text(totals["fees"]),
     )
-    positions = _table("", "position", "entry", "mark", "unrealized", "realized", "fees")
+    positions = plain_table("", "position", "entry", "mark", "unrealized", "realized", "fees")
     for position in result.positions:
         positions.add_row(
             position["coin"],
-            _signed(position["size"]),
+            signed(position["size"]),
             _short(position["entry"]),
             _short(position["mark"] or ""),
-            _money(position["unrealized"]),
-            _money(position["realized"]),
-            _fees(position["fees"]),
+            money(position["unrealized"]),
+            money(position["realized"]),
+            fees_text(position["fees"]),
         )
     seed = f", seed {result.seed}" if result.seed is not None else ""
     return Group(
@@ -269,7 +296,7 @@ def summary_view(result: DemoResult, *, with_events: bool = True) -> RenderableT
         Text(),
         positions,
         Text(),
-        _latency(result.latency),
+        latency_table(result.latency),
         Text(),
         *(_what_happened(result) if with_events else ()),
         _verdict(result),
@@ -303,7 +330,7 @@ def _verdict(result: DemoResult) -> RenderableType:
 
 
 # -- pieces ---------------------------------------------------------------------------------------------------------
-def _table(first: str, *names: str, gap: int = 2) -> Table:
+def plain_table(first: str, *names: str, gap: int = 2) -> Table:
     table = Table(box=None, padding=(0, 0, 0, gap), pad_edge=False, header_style="bright_black")
     table.add_column(first, no_wrap=True)
     for name in names:
@@ -320,12 +347,12 @@ def _duration(ns: int) -> str:
     return f"{ns}ns"
 
 
-def _money(text: str) -> Text:
+def money(text: str) -> Text:
     value = float(text)
     return Text(f"{value:+,.2f}", style="green" if value > 0 else "red" if value < 0 else "")
 
 
-def _signed(size: str) -> Text:
+def signed(size: str) -> Text:
     return Text(size, style="" if size == "0" else "red" if size.startswith("-") else "green")
 
 
@@ -333,7 +360,7 @@ def _short(text: str) -> str:
     return f"{float(text):,.6g}" if text else ""
 
 
-def _fees(fees: dict[str, str]) -> str:
+def fees_text(fees: dict[str, str]) -> str:
     return " ".join(f"{float(fee):,.2f}{'' if token == 'USDC' else ' ' + token}" for token, fee in fees.items())
 
 

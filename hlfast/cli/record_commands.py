@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -93,7 +92,7 @@ def _progress(said: dict[str, Any]) -> str:
     return text + (f", {said['dropped']} FRAMES DROPPED" if said["dropped"] else "")
 
 
-class _Speed(click.ParamType):  # type: ignore[type-arg]
+class Speed(click.ParamType):  # type: ignore[type-arg]
     name = "speed"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
@@ -105,11 +104,14 @@ class _Speed(click.ParamType):  # type: ignore[type-arg]
         self.fail(f"{value!r} is neither a number above 0 nor max", param, ctx)
 
 
+SPEED = Speed()
+
+
 @click.command(short_help="Play recorded market data through the handlers.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE...")
 @click.option(
     "--speed",
-    type=_Speed(),
+    type=SPEED,
     default="max",
     show_default=True,
     metavar="1|N|max",
@@ -139,10 +141,11 @@ def replay(files: tuple[str, ...], speed: float, strategy: str | None, latency_m
     """
     import orjson
 
+    from hlfast.cli.strategy_files import load
     from hlfast.engine.callback_digest import CallbackDigest
     from hlfast.venues.hyperliquid.replay import ReplayConnector
 
-    made = _strategy(strategy) if strategy is not None else None
+    made = load(strategy).kind() if strategy is not None else None
     connector = ReplayConnector(list(files), latency_ms=latency_ms)
     digest = CallbackDigest()
     with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):  # what a strategy prints is no JSON
@@ -194,25 +197,3 @@ def _faults(file: dict[str, Any]) -> str:
         file["damage"],
     ]  # fmt: skip
     return "; ".join(filter(None, said))
-
-
-def _strategy(where: str) -> Any:
-    """An instance of the class, with its default parameters. Its file is run as a module, as `import` would."""
-    import importlib.util
-
-    from hlfast.engine import Strategy
-    from hlfast.errors import ConfigError
-
-    path, _, name = where.rpartition(":")
-    if not path or not Path(path).is_file():
-        raise ConfigError(f"a strategy is given as FILE.py:CLASS, got {where!r}")
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"{path!r} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    found = getattr(module, name, None)
-    if not (isinstance(found, type) and issubclass(found, Strategy)):
-        raise ConfigError(f"{path} has no Strategy named {name!r}")
-    return found()

@@ -7,6 +7,7 @@ cdef class PreTradeChecks:
     cdef readonly bint killed
     cdef readonly str kill_reason
     cdef readonly int64_t refused
+    cdef public object gate                  # asked last: fn(order), raises OrderDenied
     cdef int64_t _max_order_value
     cdef int64_t _max_position_value
     cdef int64_t _max_open_orders

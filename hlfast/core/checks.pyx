@@ -2,7 +2,7 @@
 
 Integers only: products in 128 bits, no float, no Decimal unless something is refused. A refusal raises `OrderDenied`
 and says what was asked, what the limit is and what would pass. The kill switch is the first check. Cancels are never
-checked.
+checked. `gate` is asked last, for the limits of whoever shares the connector (engine/strategy_account).
 """
 
 from libc.stdint cimport int64_t
@@ -41,6 +41,13 @@ cdef class PreTradeChecks:
         """Take orders again."""
         self.killed = False
         self.kill_reason = ""
+
+    def allow(
+        self, InFlightOrder order not None, int64_t position_lots, int64_t resting_lots, int64_t open_orders, OrderBook book=None,
+    ):
+        """Raise `OrderDenied` if `order` is against these limits. `position_lots`: held, signed; `resting_lots`: what live orders of
+        its side may still take; `open_orders`: how many are live; `book`: for the price band."""
+        self.check(order, position_lots, resting_lots, open_orders, book)
 
     cdef int _refuse(self, str text) except -1:
         self.refused += 1
@@ -86,6 +93,8 @@ cdef class PreTradeChecks:
             if self._tokens < 1000:
                 self._refuse(f"more than {self._max_per_second} orders a second (max_orders_per_second); slow down or batch")
             self._tokens -= 1000
+        if self.gate is not None:
+            self.gate(order)
         return 0
 
 

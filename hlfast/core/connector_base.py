@@ -84,6 +84,9 @@ class ConnectorBase(ABC):
 
     bus: EventBus
     tracker: ClientOrderTracker
+    order_gate: Callable[[InFlightOrder], object] | None = None
+    asks_order_gate = False
+    """A venue that asks `order_gate` says so here."""
 
     # -- identity ---------------------------------------------------------------------------------------------------
     @property
@@ -241,6 +244,15 @@ class ConnectorBase(ABC):
         """Several orders in as few signed actions as their kinds allow; with a `grouping` ("na", or "normalTpsl": the first
         is the entry, the others its closing triggers) in one, in the given order."""
 
+    def set_order_gate(self, gate: Callable[[InFlightOrder], object] | None) -> None:
+        """Have `gate(order)` asked about every order and changed order, after the connector's own checks and before anything is
+        tracked; it raises `OrderDenied` to refuse. One at a time; None removes it. Raises `ConfigError` where none is asked."""
+        if gate is not None and not self.asks_order_gate:
+            raise ConfigError(f"{self.name} asks no gate, so limits of strategies cannot be kept; leave them out")
+        if gate is not None and self.order_gate is not None:
+            raise ConfigError("another gate is set: a connector has one group of strategies at a time")
+        self.order_gate = gate
+
     @abstractmethod
     def modify(
         self,
@@ -316,6 +328,10 @@ class ConnectorBase(ABC):
     @property
     @abstractmethod
     def positions(self) -> Mapping[str, Position]: ...
+
+    async def account_positions(self) -> dict[str, Decimal]:
+        """Signed sizes of the open positions by the venue's own word, asked for now; by own fills where none can be asked."""
+        return {coin: position.signed_size for coin, position in self.positions.items() if position.signed_lots}
 
     @property
     @abstractmethod

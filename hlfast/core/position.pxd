@@ -22,4 +22,5 @@ cdef class Position:
 cdef class PositionBook:
     cdef EventBus _bus
     cdef dict _positions
+    cdef bint _shared
     cdef int64_t lots_of(self, str coin) except? -1

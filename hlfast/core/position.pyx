@@ -179,10 +179,15 @@ cdef class Position:
 
 
 cdef class PositionBook:
-    """The positions of one account by own fills. Emits a `PositionUpdate` on open, change and close."""
+    """The positions of one account by own fills. Emits a `PositionUpdate` on open, change and close.
 
-    def __init__(self, EventBus bus):
+    `shared`: the fills are a part of the account's, one strategy's for example; what the venue says a fill closed is of the
+    whole account's position then, and is not taken.
+    """
+
+    def __init__(self, EventBus bus, *, bint shared=False):
         self._bus = bus
+        self._shared = shared
         self._positions = {}
 
     @property
@@ -207,7 +212,7 @@ cdef class PositionBook:
         if position is None:
             position = self._positions[fill.coin] = Position(fill.coin, sz_decimals=fill.sz_decimals)
         lots = lots_in(fill, position.sz_decimals)
-        told = None if fill.start_lots == INT64_MIN else scaled_to_decimal(fill.closed_pnl_e8, 8)
+        told = None if self._shared or fill.start_lots == INT64_MIN else scaled_to_decimal(fill.closed_pnl_e8, 8)
         position.book(lots if fill.is_buy else -lots, fill.price, told)
         position._fees[fill.fee_token] = _X.add(position._fees.get(fill.fee_token, ZERO), fill.fee)
         position.timestamp_ns = fill.recv_ns if fill.recv_ns else now_ns()

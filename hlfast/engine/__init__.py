@@ -3,7 +3,10 @@
 Everything here talks to a venue through `hlfast.core.connector_base.ConnectorBase` only.
 """
 
+from hlfast.config import RiskLimits
+from hlfast.engine.parameters import parameter
 from hlfast.engine.runtime import StrategyRunner
 from hlfast.engine.strategy import Strategy
+from hlfast.engine.strategy_group import StrategyGroup
 
-__all__ = ["Strategy", "StrategyRunner"]
+__all__ = ["RiskLimits", "Strategy", "StrategyGroup", "StrategyRunner", "parameter"]

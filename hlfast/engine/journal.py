@@ -23,7 +23,7 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import asdict
 from enum import Enum
@@ -39,8 +39,10 @@ from hlfast.core import crash_points
 from hlfast.core.bus import EventBus
 from hlfast.core.events import FundingPayment, OrderEvent, PositionUpdate, Recovered, StreamStatus
 from hlfast.core.journal_ring import BLOCKED, JournalRing
+from hlfast.engine.journal_history import read_history
 from hlfast.engine.journal_schema import APPLICATION_ID, MIGRATIONS, NONCE, SCHEMA_VERSION, STATEMENTS
 from hlfast.engine.journal_state import JournalState, read_state
+from hlfast.engine.strategy_books import PastFill, PastFunding
 from hlfast.errors import ConfigError, NotReady
 
 DATABASE, RING, LOCK = "journal.sqlite", "ring", "lock"
@@ -383,6 +385,11 @@ class Journal:
                 was_killed=self._was_killed,
                 torn=self.ring.torn,
             )
+
+    def history(self) -> Iterator[PastFill | PastFunding]:
+        """Every fill and funding payment of the runs before, oldest first: for `StrategyGroup.take_up`. Before `start`."""
+        with closing(connect(str(self.path / DATABASE))) as db:
+            yield from read_history(db)
 
 
 def _row(record: tuple[int, str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:

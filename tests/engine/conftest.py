@@ -44,9 +44,15 @@ class FakeBbo:
     time_ms: int = 0
     recv_ns: int = 0
 
+    @property
+    def mid_price(self) -> Decimal | None:
+        return Decimal(self.bid_px_e8 + self.ask_px_e8).scaleb(-8) / 2 if self.bid_px_e8 and self.ask_px_e8 else None
+
 
 class FakeConnector(ConnectorBase):
     """`sent` and `cancels` record what a strategy asked for; `ack`, `fill`, `end`, `reject` are the exchange's news."""
+
+    asks_order_gate = True
 
     def __init__(self) -> None:
         self.bus = EventBus()
@@ -202,7 +208,7 @@ class FakeConnector(ConnectorBase):
         if isinstance(coin, OrderParams):
             given, coin = coin, coin.coin
             size, price = given.size, given.price if given.price is not None else "65000"
-            kw = {"client_order_id": given.client_order_id, "tif": given.tif or "Gtc"}
+            kw = {"client_order_id": given.client_order_id, "cloid": given.cloid, "tif": given.tif or "Gtc"}
             if error := self.rules[coin].validate_order(price, size, reduce_only=given.reduce_only):
                 raise OrderDenied(f"{coin}: {error}")
         rule = self.rules[coin]
@@ -212,11 +218,13 @@ class FakeConnector(ConnectorBase):
             trade_type=side,
             amount=size,
             price=price,
-            cloid="0x" + f"{len(self.sent):032x}",
+            cloid=kw.get("cloid") or "0x" + f"{len(self.sent):032x}",
             sz_decimals=rule.sz_decimals,
             tif=kw.get("tif", "Gtc"),
         )
         assert rule.is_valid_price(price) and rule.is_valid_size(size), (price, size)
+        if self.order_gate is not None:
+            self.order_gate(order)
         self.tracker.start_tracking(order)
         self.sent.append(order)
         if self.fail_sends:

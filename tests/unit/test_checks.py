@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from hlfast.config import RiskLimits, Settings
+from hlfast.core.checks import PreTradeChecks
 from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.core.order_tracker import ClientOrderTracker
 from hlfast.core.updates import OrderUpdate, TradeUpdate
-from hlfast.errors import ConfigError
+from hlfast.errors import ConfigError, OrderDenied
 from hlfast.types import OrderState, TradeType
 
 
@@ -58,3 +59,37 @@ def test_a_wrong_limit_or_policy_is_named():
         Settings(foreign_orders="ignore")
     with pytest.raises(ConfigError, match="on_handler_error is one of"):
         Settings(on_handler_error="panic")
+
+
+def test_the_same_limits_can_be_asked_for_a_share_of_the_account():
+    """Issue 8.1: `allow` is what the order path asks, with the figures that the caller counts."""
+    checks = PreTradeChecks(RiskLimits(max_position_value=100, max_open_orders=3))
+    order = InFlightOrder(
+        client_order_id="a-1", coin="BTC", trade_type=TradeType.SELL, amount="0.5", price=100, sz_decimals=3
+    )
+    checks.allow(order, 500, 500, 2)  # 0.5 held, 0.5 resting on the same side, 0.5 more: 0.5 short
+    with pytest.raises(OrderDenied, match="could be worth 150, above max_position_value 100"):
+        checks.allow(order, 0, 1000, 0)
+    with pytest.raises(OrderDenied, match="3 orders are live"):
+        checks.allow(order, 0, 0, 3)
+    assert checks.refused == 2
+
+
+def test_the_gate_is_asked_last_and_its_refusal_is_the_callers():
+    asked = []
+
+    def gate(order):
+        asked.append(order.client_order_id)
+        raise OrderDenied("not this one")
+
+    checks = PreTradeChecks(RiskLimits(max_order_value=10))
+    checks.gate = gate
+    small, large = (
+        InFlightOrder(client_order_id=f"a-{size}", coin="BTC", trade_type=TradeType.BUY, amount=size, price=100)
+        for size in ("0.05", "5")
+    )
+    with pytest.raises(OrderDenied, match="max_order_value"):
+        checks.allow(large, 0, 0, 0)
+    with pytest.raises(OrderDenied, match="not this one"):
+        checks.allow(small, 0, 0, 0)
+    assert asked == ["a-0.05"]

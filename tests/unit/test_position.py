@@ -56,6 +56,18 @@ def test_fills_that_come_out_of_order_give_the_same_position(seed):
     assert abs(ours.entry_price - exact.entry_price) * ours.size <= len(fills) * Decimal("0.000001")
 
 
+def test_a_shared_book_realises_by_its_own_entry_and_not_by_the_accounts():
+    """Given a sell that closed another's long, then the whole account's book takes the venue's word and a shared one does not."""
+    sell = TradeUpdate(
+        coin="BTC", tid=1, price=110, amount=1, sz_decimals=2, is_buy=False, start_position=1, closed_pnl=10
+    )
+    for shared, realized in ((False, 10), (True, 0)):
+        book = PositionBook(EventBus(), shared=shared)
+        book.book(sell)
+        position = book.positions["BTC"]
+        assert (position.signed_size, position.realized_pnl) == (-1, realized)
+
+
 def test_a_position_that_is_closed_has_no_cost_left():
     """Given fills out of order, then what the venue's rounding leaves over does not show in the next position."""
     news = (

@@ -1,5 +1,6 @@
 """MarketMaker: a small inventory-aware two-sided quoter (layer 4, warm); what `hlfast demo` runs.
 
+The idea: earn the spread by quoting both sides, and lean against what has been filled, so that the position comes back.
 A post-only bid and ask per coin, at the best prices of the others or one tick inside, both shifted against the
 inventory; past the limit only the side that reduces it. At most one live order a side and coin: a quote that has to
 move is cancelled, and its successor is sent once its end is a fact. Without fresh data or a live account nothing is
@@ -7,6 +8,10 @@ quoted, and what rests is cancelled. Integers throughout: `_e8` prices and value
 fractions scaled by 1e8 as well, `_lots` sizes.
 
     MarketMaker(coins=("BTC",), quote_value=200, max_position_value=1000)
+
+Risks: who trades with a quote often knows more than the quote (adverse selection), and on a thin spread the maker's fee is
+more than it earns; in a trend the position goes to `max_position_value` and stays there, at a loss; a position is not
+closed at the end; `max_data_age` bounds how old a price can be that it quotes on, not how far the market can have moved.
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ from hlfast.core.fixed import scaled_to_decimal, to_e8
 from hlfast.core.in_flight_order import InFlightOrder
 from hlfast.core.order_book import Bbo, OrderBook
 from hlfast.core.trading_rule import TradingRule
+from hlfast.engine.parameters import parameter
 from hlfast.engine.strategy import Strategy
 from hlfast.errors import ConfigError, HlfastError
 from hlfast.types import Number, TradeType
@@ -60,21 +66,21 @@ class _Market:
 @dataclass(kw_only=True, eq=False)
 class MarketMaker(Strategy):
     coins: tuple[str, ...] = ("BTC", "ETH")
-    timer_interval: float = 0.05
+    timer_interval: float = parameter(0.05, unit="s", above=0)
     order_prefix: str = "hlmm"
-    quote_value: Number = 500
+    quote_value: Number = parameter(500, unit="quote currency", above=0)
     """Value of one order in quote currency."""
-    max_position_value: Number = 5_000
+    max_position_value: Number = parameter(5_000, unit="quote currency", above=0)
     """A side is not quoted if its fill could take the position beyond this value."""
-    improve_ticks: int = 1
+    improve_ticks: int = parameter(1, unit="ticks", at_least=0)
     """How far inside the spread to quote where it is wide enough; 0 joins the best price."""
-    skew_bps: Number = 2
+    skew_bps: Number = parameter(2, unit="bps", at_least=0, at_most=1_000)
     """At the full position both quotes are shifted by this against it; in proportion below."""
-    requote_bps: Number = "0.2"
+    requote_bps: Number = parameter("0.2", unit="bps", at_least=0)
     """A quote stays while it is no further than this from where it should be."""
-    max_data_age: float = 5.0
+    max_data_age: float = parameter(5.0, unit="s", above=0)
     """Seconds; with older data nothing is quoted."""
-    refusal_pause: float = 0.1
+    refusal_pause: float = parameter(0.1, unit="s", at_least=0)
     """Seconds before a refused quote is tried again; doubled with each refusal in a row, up to 32 times."""
 
     def on_start(self) -> None:
@@ -93,6 +99,8 @@ class MarketMaker(Strategy):
                     f"{rule.min_notional} and at most max_position_value {self.max_position_value}"
                 )
             self._markets[rule.coin] = _Market(rule, self.connector.book(rule.coin), self.connector.bbo(rule.coin))
+        for order in self.orders:  # an earlier run's; nothing moves them any more
+            self.cancel(order)
 
     # -- what makes it look again -----------------------------------------------------------------------------------
     def on_book(self, book: OrderBook) -> None:
@@ -109,8 +117,12 @@ class MarketMaker(Strategy):
             self._review(market)
 
     def on_order(self, event: OrderEvent) -> None:
-        market = self._markets[event.coin]
+        market = self._markets.get(event.coin)
+        if market is None:
+            return  # of an earlier run, in another coin
         quote = market.bid if event.order.is_buy else market.ask
+        if quote.order is not None and quote.order is not event.order:
+            return  # of an earlier run
         if isinstance(event, OrderCreated):
             quote.refusals = 0
         elif isinstance(event, OrderFailed):
@@ -135,7 +147,7 @@ class MarketMaker(Strategy):
         mid = (best_bid + best_ask) // 2
         tick = to_e8(rule.tick_at(scaled_to_decimal(mid, 8)))
         inside = max(0, min(self.improve_ticks, ((best_ask - best_bid) // tick - 1) // 2)) * tick
-        value = self._position_lots(coin) * mid // 10**rule.sz_decimals
+        value = self.position_lots(coin) * mid // 10**rule.sz_decimals
         limited = max(-self._max_value_e8, min(self._max_value_e8, value))
         shift = -(mid * self._skew_e8 // ONE_E8) * limited // self._max_value_e8
         bid = min(best_bid + inside + shift, best_ask - tick)
@@ -148,10 +160,6 @@ class MarketMaker(Strategy):
     def _is_old(self, market: _Market) -> bool:
         newest_ns = max(market.book.recv_ns, market.bbo.recv_ns)
         return market.book.is_stale or clock.epoch_ns() - newest_ns > self._max_age_ns
-
-    def _position_lots(self, coin: str) -> int:
-        position = self.connector.positions.get(coin)
-        return position.signed_lots if position is not None else 0
 
     # -- getting there ----------------------------------------------------------------------------------------------
     def _review(self, market: _Market) -> None:

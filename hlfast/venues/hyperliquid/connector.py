@@ -102,6 +102,8 @@ GATEWAY_TROUBLE = re.compile(r"upgrade refused: .*\b50[0234]\b")
 
 
 class HyperliquidConnector(ConnectorBase):
+    asks_order_gate = True
+
     def __init__(
         self,
         network: str | Network,
@@ -703,6 +705,10 @@ class HyperliquidConnector(ConnectorBase):
         """True: a cancel request was handed to the socket. False: the order is unknown or has ended."""
         return self.entry.cancel(order)
 
+    def set_order_gate(self, gate: Callable[[InFlightOrder], object] | None) -> None:
+        super().set_order_gate(gate)
+        self.entry.checks.gate = gate
+
     def cancel_many(self, orders: Sequence[InFlightOrder]) -> int:
         return self.entry.cancel_many(orders)
 
@@ -793,6 +799,12 @@ class HyperliquidConnector(ConnectorBase):
     @property
     def positions(self) -> Mapping[str, Position]:
         return self.position_book.positions
+
+    async def account_positions(self) -> dict[str, Decimal]:
+        """The main dex's by the venue's word; those of builder dexs by own fills. Raises `NotReady` without an answer."""
+        state = await self.info.clearinghouse_state(self.account)
+        told = {row["position"]["coin"]: Decimal(row["position"]["szi"]) for row in state["assetPositions"]}
+        return told | {coin: size for coin, size in (await super().account_positions()).items() if ":" in coin}
 
     @property
     def balances(self) -> Mapping[str, Any]:

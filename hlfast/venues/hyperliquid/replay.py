@@ -64,6 +64,8 @@ TIFS = {"gtc": "Gtc", "alo": "Alo", "ioc": "Ioc", "frontendmarket": "Ioc"}
 class ReplayConnector(ConnectorBase):
     """Plays `files` once, ordered by their first frames. Raises `ConfigError` if nothing in them can be played."""
 
+    asks_order_gate = True
+
     def __init__(
         self,
         files: Sequence[str | Path],
@@ -439,7 +441,7 @@ class ReplayConnector(ConnectorBase):
             raise OrderDenied(f"{rule.coin}: {fault}")
         if client_order_id is not None and self.tracker.get_order(client_order_id) is not None:
             raise ConfigError(f"client_order_id {client_order_id!r} is in use already; every order needs its own")
-        return InFlightOrder(
+        order = InFlightOrder(
             client_order_id=client_order_id or self.ids.next(),
             coin=rule.coin,
             trade_type=side,
@@ -454,6 +456,9 @@ class ReplayConnector(ConnectorBase):
             order_type=order_type,
             position_action=position_action or PositionAction.NIL,
         )
+        if self.order_gate is not None:
+            self.order_gate(order)
+        return order
 
     def _market_cap(self, rule: TradingRule, side: TradeType) -> Decimal:
         market = self.market.market(rule.coin)
@@ -492,6 +497,8 @@ class ReplayConnector(ConnectorBase):
         lots = found.lots if size is None else rule.lots(size, rounding)
         if lots <= found.filled_lots:
             raise OrderDenied(f"{found.coin}: {found.filled_amount} are filled already; the new size has to be larger")
+        if self.order_gate is not None and not found.is_done:
+            self.order_gate(_changed(found, px_e8, lots - found.filled_lots))
         if not self.tracker.request_modify(found, px_e8, lots - found.filled_lots):
             return False
         market = self.market.market(found.coin)
@@ -541,6 +548,20 @@ class ReplayConnector(ConnectorBase):
         figures = self.own_ledger.figures()
         figures["realized_pnl"] = sum((p.realized_pnl for p in self.positions.values()), Decimal(0))
         return figures
+
+
+def _changed(order: InFlightOrder, px_e8: int, leg_lots: int) -> InFlightOrder:
+    """What a modify asks for, as an order of its own that is never tracked."""
+    return InFlightOrder(
+        client_order_id=order.client_order_id,
+        coin=order.coin,
+        trade_type=order.trade_type,
+        amount=Decimal(leg_lots).scaleb(-order.sz_decimals),
+        price=Decimal(px_e8).scaleb(-8),
+        sz_decimals=order.sz_decimals,
+        tif=order.tif,
+        reduce_only=order.reduce_only,
+    )
 
 
 def _sizes(frame: dict[str, Any]) -> Iterator[tuple[str, str]]:
