@@ -245,7 +245,7 @@ def test_no_journal_another_file_and_a_newer_version_are_told(
     for arguments, said in (
         ([], "a connector keeps one when it is given journal="),
         (["--journal", str(tmp_path)], "there is no journal in"),
-        (["--journal", str(newer)], "schema version 99, and this hlfast knows 1; update hlfast"),
+        (["--journal", str(newer)], "schema version 99, and this hlfast knows 2; update hlfast"),
         (["--journal", str(garbage)], "cannot be read: file is not a database"),
     ):
         for command in ("orders", "fills"):

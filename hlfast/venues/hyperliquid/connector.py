@@ -305,6 +305,9 @@ class HyperliquidConnector(ConnectorBase):
                 "a journal is given before connect(), not after: what was sent meanwhile would be missing"
             )
         self._journal = journal
+        journal.sample(self, self.settings.equity_interval)
+        if self.settings.postgres is not None:
+            journal.replicate(self.settings.postgres)
 
     @property
     def journal(self) -> JournalBook | None:
