@@ -74,6 +74,8 @@ def explained(error: BaseException, dsn: PostgresDsn) -> str:
     """What went wrong, on one line, never with the password."""
     if isinstance(error, asyncio.TimeoutError):
         text = "no answer in time"
+    elif type(error).__name__ == "InternalClientError":  # the driver was cut off in mid-sentence
+        text = "the connection was lost"
     else:
         text = str(error) or type(error).__name__
     return dsn.masked(" ".join(text.split()))
@@ -104,8 +106,17 @@ async def migrate(db: Any, migrations: Sequence[str] = MIGRATIONS) -> int:
     check_version(version, len(migrations))
     if version == len(migrations):
         return version
+    # Of the session, not of the transaction: one that begins before it has the lock may not see what was made meanwhile.
+    await db.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
+    try:
+        return await _migrate(db, migrations)
+    finally:
+        if not db.is_closed():
+            await db.execute("SELECT pg_advisory_unlock($1)", LOCK_KEY)
+
+
+async def _migrate(db: Any, migrations: Sequence[str]) -> int:
     async with db.transaction():
-        await db.execute("SELECT pg_advisory_xact_lock($1)", LOCK_KEY)
         version = await version_of(db)  # another process may have been quicker
         check_version(version, len(migrations))
         if version == 0:
