@@ -15,6 +15,7 @@ from hlfast.cli.coverage_command import coverage
 from hlfast.cli.gateway_command import gateway
 from hlfast.cli.journal_commands import fills, orders
 from hlfast.cli.record_commands import record, replay
+from hlfast.cli.report_command import push, report
 from hlfast.cli.sim_command import sim
 from hlfast.errors import ConfigError, HlfastError
 
@@ -150,6 +151,8 @@ cli.add_command(coverage)
 cli.add_command(gateway)
 cli.add_command(orders)
 cli.add_command(fills)
+cli.add_command(report)
+cli.add_command(push)
 cli.add_command(record)
 cli.add_command(replay)
 cli.add_command(sim)

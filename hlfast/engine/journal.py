@@ -482,8 +482,8 @@ def migrate(db: sqlite3.Connection, migrations: Iterable[str] = MIGRATIONS) -> N
     db.execute("INSERT OR IGNORE INTO meta VALUES (1, ?, 0)", (secrets.randbits(62) + 1,))
 
 
-def check_version(db: sqlite3.Connection, known: int = SCHEMA_VERSION) -> None:
-    """Raises `ConfigError` for a newer version than `known`, or another program's file."""
+def check_version(db: sqlite3.Connection, known: int = SCHEMA_VERSION) -> int:
+    """The version of the tables. Raises `ConfigError` for a newer version than `known`, or another program's file."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
     owner = db.execute("PRAGMA application_id").fetchone()[0]
     if version > known:
@@ -492,6 +492,7 @@ def check_version(db: sqlite3.Connection, known: int = SCHEMA_VERSION) -> None:
         )
     if owner != APPLICATION_ID and (version or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]):
         raise ConfigError("the database is another program's, not a journal of hlfast; give another folder")
+    return int(version)
 
 
 def _version() -> str:

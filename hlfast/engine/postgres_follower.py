@@ -106,6 +106,15 @@ class Follower:
         self._thread = threading.Thread(target=self._run, name="hlfast-postgres", daemon=True)
         self._thread.start()
 
+    @property
+    def is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def wait(self, timeout: float) -> None:
+        """Until it has ended, or `timeout` seconds."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+
     def stop(self, timeout: float = 3.0) -> bool:
         """Send what is left within `timeout` seconds if the server is there, and end. False: `lag` records are not in."""
         self._stopping.set()
