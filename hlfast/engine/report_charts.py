@@ -22,6 +22,8 @@ LEFT, RIGHT, TOP, BOTTOM = 76.0, 16.0, 12.0, 26.0
 SHOWN = 600
 """Stretches of a thinned curve; twice to four times as many points are drawn."""
 MARKS_SHOWN = 4000
+CROWD = 300
+"""With more marks each is drawn smaller."""
 TIME_STEPS_S = (
     0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800,
     604800, 1209600, 2592000, 7776000, 31536000,
@@ -126,7 +128,7 @@ class Picture:
             f'<svg viewBox="0 0 {self.width:g} {self.height:g}" role="img" aria-label="{escape(self.title)}" '
             'xmlns="http://www.w3.org/2000/svg">'
         ]
-        steps = nice_steps(y0, y1, max(2, int((self.height - TOP - BOTTOM) / 46)))
+        steps = nice_steps(y0, y1, max(4, int((self.height - TOP - BOTTOM) / 46)))
         apart = steps[1] - steps[0] if len(steps) > 1 else abs(steps[0]) or 1.0
         for y in steps:
             zero = " zero" if self.zero and abs(y) < apart * 1e-6 else ""
@@ -156,7 +158,7 @@ class Picture:
                     f'<circle class="dot {style}" cx="{at_x(found[0][0]):.1f}" cy="{at_y(found[0][1]):.1f}" r="3"/>'
                 )
         for x, y, style, label in self.marks:
-            parts.append(_triangle(at_x(x), at_y(y), style, label))
+            parts.append(_triangle(at_x(x), at_y(y), style, label, 5.0 if len(self.marks) <= CROWD else 3.4))
         parts.append("</svg>")
         return "".join(parts)
 
@@ -199,9 +201,9 @@ def _path(points: Sequence[Point], stepped: bool, end: float | None) -> str:
     return "".join(parts)
 
 
-def _triangle(x: float, y: float, style: str, label: str) -> str:
+def _triangle(x: float, y: float, style: str, label: str, r: float) -> str:
     up = "buy" in style
-    d = f"M{x:.1f} {y - 5:.1f}l5 8.6h-10z" if up else f"M{x:.1f} {y + 5:.1f}l5 -8.6h-10z"
+    d = f"M{x:.1f} {y - r if up else y + r:.1f}l{r:g} {1.72 * r if up else -1.72 * r:.1f}h{-2 * r:g}z"
     return f'<path class="mark {style}" d="{d}"><title>{escape(label)}</title></path>'
 
 
@@ -213,7 +215,7 @@ def spans(rows: Sequence[tuple[str, float, float, float]], unit: str, width: flo
     low = 10.0 ** math.floor(math.log10(min(row[1] for row in rows)))
     high = 10.0 ** math.ceil(math.log10(max(row[3] for row in rows)) + 1e-9)
     left, height = 210.0, 30.0 * len(rows) + 34.0
-    scale = (width - left - 24.0) / max(1e-9, math.log10(high) - math.log10(low))
+    scale = (width - left - 48.0) / max(1e-9, math.log10(high) - math.log10(low))
 
     def at(value: float) -> float:
         return left + (math.log10(value) - math.log10(low)) * scale

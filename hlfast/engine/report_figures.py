@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass
+from decimal import Context, Decimal
 from typing import Any
 
 import orjson
@@ -25,6 +25,8 @@ from hlfast.engine.equity import CASH_TOKEN
 from hlfast.engine.journal_reader import JournalReader, Row
 
 ZERO = Decimal(0)
+QUOTIENT = Context(prec=18)
+"""Shares and averages have no end; this is what is kept of them."""
 REASONS_SHOWN = 10
 PERCENTILES = (50, 90, 99)
 
@@ -108,8 +110,7 @@ class Tally:
     orders_refused: int = 0
     ordered_value: Decimal = ZERO
     filled_value: Decimal = ZERO
-    """Of the same orders at the same prices as `ordered_value`."""
-    counted: set[int] = field(default_factory=set, repr=False)
+    """Of the same orders at the same prices as `ordered_value`: those that the venue took."""
 
     def add_fill(self, fill: Fill, pnl: Decimal) -> None:
         self.fills += 1
@@ -126,14 +127,15 @@ class Tally:
     def add_order(self, row: Row, filled: Decimal) -> None:
         self.orders += 1
         size, price = scaled_to_decimal(row["lots"] or 0, row["sz_decimals"]), scaled_to_decimal(row["px_e8"] or 0, 8)
+        if row["state"] == "FAILED":  # the venue never had it
+            self.orders_refused += 1
+            return
         self.ordered_value = EXACT.add(self.ordered_value, EXACT.multiply(size, price))
         self.filled_value = EXACT.add(self.filled_value, EXACT.multiply(min(filled, size), price))
         if filled and row["state"] == "FILLED":
             self.orders_filled += 1
         elif filled:
             self.orders_partly += 1
-        elif row["state"] == "FAILED":
-            self.orders_refused += 1
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -155,7 +157,7 @@ class Tally:
 
 
 def _share(part: Decimal, whole: Decimal) -> Decimal | None:
-    return EXACT.divide(part, whole) if whole else None
+    return QUOTIENT.divide(part, whole) if whole else None
 
 
 def figures(journal: JournalReader, *, since_ns: int = 0, coin: str | None = None) -> dict[str, Any]:
@@ -175,7 +177,7 @@ def figures(journal: JournalReader, *, since_ns: int = 0, coin: str | None = Non
     fills = [fill for fill in every if fill.time_ms >= since_ms]
     funding = [row for row in journal.select("funding", where, values, order="time_ms") if row["time_ms"] >= since_ms]
     equity = journal.select("equity", "recv_ns >= ? AND strategy IS NULL", [since_ns])
-    marks = [(row["recv_ns"], orjson.loads(row["marks"])) for row in equity]
+    marks = [(row["recv_ns"], orjson.loads(row["marks"]), row["run"]) for row in equity]
 
     filled: dict[int, Decimal] = {}
     for fill in every:
@@ -207,7 +209,7 @@ def figures(journal: JournalReader, *, since_ns: int = 0, coin: str | None = Non
             tally.funding = EXACT.add(tally.funding, Decimal(row["amount"]))
 
     last = {fill.coin: fill.price for fill in every}
-    last.update({name: Decimal(text) for _, known in marks for name, text in known.items()})
+    last.update({name: Decimal(text) for _, known, _ in marks for name, text in known.items()})
     positions = {row["coin"]: row for row in journal.select("positions", where, values, order="coin")}
     times = [fill.time_ms * 1_000_000 for fill in fills] + [row["created_ns"] for row in orders]
     times += [row["recv_ns"] for row in equity]
@@ -389,7 +391,7 @@ def _streams(journal: JournalReader, since_ns: int) -> dict[str, Any]:
         body = orjson.loads(row["body"])
         if row["event"] == "Recovered":
             recovered, missed = recovered + 1, missed + int(body.get("fills") or 0)
-        elif body.get("state") == "DOWN":
+        elif body.get("state") == "DOWN" and body.get("reason") != "stopped":
             down[str(body.get("stream"))] += 1
     return {"down": dict(down), "recovered": recovered, "fills_found_after_gaps": missed}
 
@@ -413,7 +415,7 @@ def _fee_curve(fills: list[Fill]) -> list[tuple[int, Decimal]]:
     return curve
 
 
-def _coin_curve(coin: str, fills: list[Fill], marks: list[tuple[int, dict[str, str]]]) -> dict[str, Any]:
+def _coin_curve(coin: str, fills: list[Fill], marks: list[tuple[int, dict[str, str], int]]) -> dict[str, Any]:
     own = [fill for fill in fills if fill.coin == coin]
     held = own[0].start or ZERO
     position = [(own[0].time_ms * 1_000_000, held)]
@@ -422,7 +424,7 @@ def _coin_curve(coin: str, fills: list[Fill], marks: list[tuple[int, dict[str, s
         position.append((fill.time_ms * 1_000_000, held))
     return {
         "fills": [(fill.time_ms * 1_000_000, fill.price, fill.size, fill.is_buy, fill.is_maker) for fill in own],
-        "prices": [(ns, Decimal(known[coin])) for ns, known in marks if coin in known],
+        "prices": [(ns, Decimal(known[coin]), run) for ns, known, run in marks if coin in known],
         "position": position,
     }
 

@@ -35,7 +35,7 @@ p { margin: 4px 0 10px; } .dim, caption { color: var(--dim); } .small { font-siz
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(158px, 1fr)); gap: 10px; margin: 18px 0 0; }
 .tile, .card { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; }
 .tile { padding: 10px 14px; } .tile b { display: block; font-size: 20px; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.tile span { color: var(--dim); font-size: 13px; }
+.tile > span { color: var(--dim); font-size: 13px; display: block; line-height: 1.35; }
 .card { padding: 14px 16px; margin: 0 0 12px; overflow-x: auto; }
 .good { color: var(--good); } .bad { color: var(--bad); }
 .note { border-left: 3px solid var(--b); padding-left: 10px; }
@@ -125,6 +125,13 @@ def money(value: Decimal | None, *, sign: bool = False) -> str:
     return f'<span{style} title="{exact(value)}">{plus}{rounded(value)}</span>'
 
 
+def price(value: Decimal | None) -> str:
+    """To seven digits that count, the exact figure in its title."""
+    if value is None:
+        return "\u2013"
+    return f'<span title="{exact(value)}">{value:,.{max(0, 6 - value.adjusted())}f}</span>'
+
+
 def size(value: Decimal | None) -> str:
     return "\u2013" if value is None else exact(value).replace("-", "\u2212")
 
@@ -177,7 +184,7 @@ def _tiles(report: dict[str, Any]) -> str:
         (money(total["funding"], sign=True), "funding"),
         (money(total["volume"]), "volume"),
         (f"{total['fills']:,}", f"fills of {total['orders']:,} orders"),
-        (percent(total["fill_ratio"]), f"filled of what was ordered ({filled})"),
+        (percent(total["fill_ratio"]), f"filled of what the venue took ({filled})"),
         (percent(total["maker_share"]), "of the volume as maker"),
         (money(total["max_drawdown"]), "deepest fall of the account's value"),
     ]
@@ -195,7 +202,7 @@ def _profit(report: dict[str, Any]) -> str:
     starts = [run["started_ns"] for run in report["runs"]]
     known = [ns for name in ("profit", "equity", "fees") for ns in (curve[0] for curve in curves[name])]
     if not known:
-        return ""
+        return '<h2>Profit</h2><p class="dim">No fill, no funding and no account value was recorded in this period.</p>'
     shown = float(min(known)), float(max(known))
     parts = ["<h2>Profit</h2>"]
     if curves["profit"]:
@@ -212,10 +219,7 @@ def _profit(report: dict[str, Any]) -> str:
         parts.append('<div class="card"><p>No fill and no funding in this period.</p></div>')
     if len(curves["equity"]) > 1:
         picture = Picture("Account value", shown=shown).breaks_at(starts)
-        by_run: dict[int, list[tuple[int, Decimal]]] = {}
-        for ns, value, run in curves["equity"]:
-            by_run.setdefault(run, []).append((ns, value))
-        for points in by_run.values():  # nothing is known of the time between two runs
+        for points in _by_run(curves["equity"]):
             picture.curve(points, "a")
         first_value, last_value = curves["equity"][0][1], curves["equity"][-1][1]
         change = EXACT.subtract(last_value, first_value)
@@ -227,6 +231,14 @@ def _profit(report: dict[str, Any]) -> str:
     else:
         parts.append('<p class="dim">Fewer than two points of the account\'s value were recorded in this period.</p>')
     return "".join(parts)
+
+
+def _by_run(points: Sequence[tuple[int, Decimal, int]]) -> list[list[tuple[int, Decimal]]]:
+    """A curve for each run: nothing is known of the time between them."""
+    found: dict[int, list[tuple[int, Decimal]]] = {}
+    for ns, value, run in points:
+        found.setdefault(run, []).append((ns, value))
+    return list(found.values())
 
 
 def _coin_pictures(report: dict[str, Any]) -> str:
@@ -243,14 +255,15 @@ def _coin_pictures(report: dict[str, Any]) -> str:
     for coin in names[:COINS_SHOWN]:
         found = curves[coin]
         fills, prices = found["fills"], found["prices"]
-        times = [fill[0] for fill in fills] + [ns for ns, _ in prices]
+        times = [fill[0] for fill in fills] + [ns for ns, _, _ in prices]
         shown = float(min(times)), float(max(times))
         picture = Picture(f"{coin}: fills on price", height=300.0, shown=shown)
-        picture.curve(prices if len(prices) > 1 else [(fill[0], fill[1]) for fill in fills], "price")
+        for known in _by_run(prices) if len(prices) > 1 else [[(fill[0], fill[1]) for fill in fills]]:
+            picture.curve(known, "price")
         step = max(1, -(-len(fills) // MARKS_SHOWN))
-        for ns, price, amount, is_buy, is_maker in fills[::step]:
-            label = f"{when(ns)} {'bought' if is_buy else 'sold'} {exact(amount)} at {exact(price)}"
-            picture.mark(ns, price, f"{'buy' if is_buy else 'sell'} {'maker' if is_maker else 'taker'}", label)
+        for ns, at, amount, is_buy, is_maker in fills[::step]:
+            label = f"{when(ns)} {'bought' if is_buy else 'sold'} {exact(amount)} at {exact(at)}"
+            picture.mark(ns, at, f"{'buy' if is_buy else 'sell'} {'maker' if is_maker else 'taker'}", label)
         held = Picture(f"{coin}: position", height=110.0, zero=True, shown=shown)
         held.curve(found["position"], "a", steps=True, area="area")
         said = [] if len(prices) > 1 else ["the line joins the fills: no other prices were recorded"]
@@ -304,8 +317,8 @@ def _coins(report: dict[str, Any]) -> str:
         [
             escape(row["coin"]),
             *_tally(row),
-            size(row["average_buy"] and row["average_buy"].quantize(Decimal("1e-6")).normalize()),
-            size(row["average_sell"] and row["average_sell"].quantize(Decimal("1e-6")).normalize()),
+            price(row["average_buy"]),
+            price(row["average_sell"]),
             size(row["position"]),
         ]
         for row in report["coins"]
