@@ -4,7 +4,7 @@
     server.start()
     server.dsn("trading")               # a new database, as a DSN
     server.kill()                       # as `kill -9` of the whole server
-    server.stop()
+    server.discard()
 
 `postgres` refuses to run as root: there it runs as the user `nobody`, whom the folder is given to. No TCP port is opened.
 """
@@ -122,6 +122,11 @@ class PostgresServer:
             self._process.wait(30)
             self._process = None
         except subprocess.TimeoutExpired:
+            self.kill()
+
+    def discard(self) -> None:
+        """End it at once: its folder is thrown away."""
+        if self._process is not None:
             self.kill()
 
     @property

@@ -27,6 +27,7 @@ from hlfast.errors import ConfigError
     "--symbol", "symbols", multiple=True, help="Publish trades and books of this instrument too. May be repeated."
 )
 @click.option("--journal", "journal_folder", metavar="DIR", help="The journal's folder. [default: the account's own]")
+@click.option("--postgres", metavar="DSN", help="Let this database follow the journal: postgresql://..., or env:NAME.")
 @click.option("--no-journal", is_flag=True, help="Forget everything at the end: a restart knows no ids.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line when ready, nothing else.")
 @click.option(
@@ -81,6 +82,7 @@ async def gateway_command(
     directory: str | None,
     symbols: tuple[str, ...],
     journal_folder: str | None,
+    postgres: str | None,
     no_journal: bool,
     as_json: bool,
 ) -> None:
@@ -108,6 +110,8 @@ async def gateway_command(
         settings = replace(settings, directory=directory)
     if symbols:
         settings = replace(settings, feeds=(*settings.feeds, Feed(symbols)))
+    if postgres is not None and (no_journal or not settings.journal):
+        raise ConfigError("--postgres follows the journal, and the journal is off; leave one of the two out")
     where = network_at(network) if network.startswith("http") else network
     connector = hlfast.connect(
         where,
@@ -125,7 +129,8 @@ async def gateway_command(
     if settings.journal and not no_journal:
         name = connector.network.name
         path = Path(journal_folder) if journal_folder else journal_path(name, connector.account)
-        journal = Journal(path, network=name, account=connector.account, signer=connector.signer.address)
+        signer = connector.signer.address
+        journal = Journal(path, network=name, account=connector.account, signer=signer, postgres=postgres)
         connector.use_journal(journal)
     try:
         async with Gateway(connector, settings, journal=journal) as running:

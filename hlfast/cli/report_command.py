@@ -112,7 +112,7 @@ def push(folder: str, postgres: str, follow: bool) -> None:
     dsn = PostgresDsn(postgres)
     with open_journal(folder) as journal:
         note = journal.note
-    follower = Follower(Path(folder) / DATABASE, dsn)
+    follower = Follower(Path(folder) / DATABASE, dsn, records_at_once=2048)
     if not follow:
         try:
             rows = asyncio.run(follower.once())

@@ -22,6 +22,9 @@ CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 30.0
 """After this the connection counts as lost. The server ends what is left of it by itself, see SERVER_SETTINGS."""
 
+MIGRATION_SECONDS = 3600.0
+"""Of one step: large tables take their time."""
+
 SERVER_SETTINGS = {
     "application_name": "hlfast",
     "statement_timeout": "30000",
@@ -124,7 +127,8 @@ async def _migrate(db: Any, migrations: Sequence[str]) -> int:
                 await db.execute(f"CREATE SCHEMA {SCHEMA}")
             await db.execute(f"CREATE TABLE {SCHEMA}.schema_version (version INTEGER NOT NULL)")
             await db.execute(f"INSERT INTO {SCHEMA}.schema_version VALUES (0)")
+        await db.execute("SET LOCAL statement_timeout = 0")
         for script in migrations[version:]:
-            await db.execute(script)
+            await db.execute(script, timeout=MIGRATION_SECONDS)
         await db.execute(f"UPDATE {SCHEMA}.schema_version SET version = $1", len(migrations))
     return version

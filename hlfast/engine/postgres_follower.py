@@ -34,8 +34,9 @@ from hlfast.errors import ConfigError
 
 log = logging.getLogger("hlfast.journal")
 
-RECORDS_AT_ONCE = 512
-"""Of one transaction: encoding them holds the interpreter lock for about a millisecond."""
+RECORDS_AT_ONCE = 128
+"""Of one transaction, as many as the journal's drain takes: reading and encoding them holds the interpreter lock for
+about a millisecond, which the trading loop may have to wait for."""
 POLL_SECONDS = 0.1
 BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0, 5.0)
 
@@ -235,7 +236,7 @@ class Follower:
             raise ConfigError(f"{self._database} has no run yet")
         await server.execute(
             f"INSERT INTO {SCHEMA}.journals (journal_id, network, account) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            journal_id, local[0][1], local[0][2],
+            journal_id, _text(local[0][1]), _text(local[0][2]),
         )  # fmt: skip
         row = await server.fetchrow(f"SELECT drained FROM {SCHEMA}.journals WHERE journal_id = $1", journal_id)
         self.copied = int(row["drained"])
@@ -291,6 +292,9 @@ class Follower:
 def _columnwise(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
     """One list a column, every text as PostgreSQL can hold it."""
     return [
-        [value.replace("\0", NUL_SIGN) if isinstance(value, str) and "\0" in value else value for value in column]
-        for column in zip(*rows, strict=True)
+        [_text(value) if isinstance(value, str) else value for value in column] for column in zip(*rows, strict=True)
     ]
+
+
+def _text(value: str) -> str:
+    return value.replace("\0", NUL_SIGN) if "\0" in value else value

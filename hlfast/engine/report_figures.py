@@ -168,11 +168,8 @@ def figures(journal: JournalReader, *, since_ns: int = 0, coin: str | None = Non
     where, values = ("coin = ?", [coin]) if coin is not None else ("", [])
     since_ms = since_ns // 1_000_000
     runs = journal.select("runs", order="run")
-    orders = [
-        row
-        for row in journal.select("orders", where, values)
-        if not row["is_external"] and (row["created_ns"] or 0) >= since_ns
-    ]
+    every_order = journal.select("orders", where, values)
+    orders = [row for row in every_order if not row["is_external"] and (row["created_ns"] or 0) >= since_ns]
     every = sorted(map(_fill, journal.select("fills", where, values)), key=lambda fill: fill.time_ms)
     fills = [fill for fill in every if fill.time_ms >= since_ms]
     funding = [row for row in journal.select("funding", where, values, order="time_ms") if row["time_ms"] >= since_ms]
@@ -195,7 +192,7 @@ def figures(journal: JournalReader, *, since_ns: int = 0, coin: str | None = Non
             by_strategy.setdefault(_strategy(row, prefixes), Tally()),
         ):
             tally.add_order(row, got)
-    names = {row["id"]: _strategy(row, prefixes) for row in journal.select("orders", where, values)}
+    names = {row["id"]: _strategy(row, prefixes) for row in every_order}
     holdings: dict[tuple[str, str], Holding] = {}
     for fill in every:
         strategy = fill.strategy or names.get(fill.order_id or 0, "")
@@ -238,7 +235,7 @@ def figures(journal: JournalReader, *, since_ns: int = 0, coin: str | None = Non
         "states": dict(Counter(row["state"] for row in orders).most_common()),
         "reasons": _reasons(orders),
         "latency": {
-            "journal_ms": _measured(journal, since_ns, {row["id"] for row in orders}),
+            "journal_ms": _measured(journal, since_ns, {row["id"]: row["sent_ns"] for row in orders}),
             "stages_ns": _stages(runs),
         },
         "streams": _streams(journal, since_ns),
@@ -340,22 +337,21 @@ def _run(row: Row, prefixes: dict[str, str], orders: list[Row], fills: list[Fill
 
 
 # -- latency and streams ------------------------------------------------------------------------------------------------
-def _measured(journal: JournalReader, since_ns: int, ids: set[int]) -> dict[str, dict[str, Any]]:
+def _measured(journal: JournalReader, since_ns: int, sent: dict[int, int]) -> dict[str, dict[str, Any]]:
     """From the journal's own times: until the venue's first word about an order, and from a cancel to the order's end."""
     events = journal.select(
         "order_events",
         "recv_ns >= ? AND recovered = 0 AND event IN ('created', 'failed', 'cancel_sent', 'cancelled')",
         [since_ns],
     )
-    sent = {row["id"]: row["sent_ns"] for row in journal.select("orders", "sent_ns >= ?", [since_ns])}
     placed: dict[int, int] = {}
     cancelled: dict[int, int] = {}
     asked: dict[int, int] = {}
     for event in events:
         order = event["order_id"]
-        if order not in ids:
+        if order not in sent:
             continue
-        if event["event"] in ("created", "failed") and order in sent:
+        if event["event"] in ("created", "failed"):
             placed.setdefault(order, event["recv_ns"] - sent[order])
         elif event["event"] == "cancel_sent":
             asked.setdefault(order, event["recv_ns"])

@@ -159,7 +159,7 @@ def _head(report: dict[str, Any], title: str) -> str:
     span = (
         f"{when(report['from_ns'])} to {when(report['to_ns'])} UTC"
         if report["from_ns"] is not None
-        else "nothing recorded"
+        else "Nothing recorded"
     )
     note = f'<p class="note">{escape(report["note"])}</p>' if report["note"] else ""
     return (
@@ -171,7 +171,7 @@ def _head(report: dict[str, Any], title: str) -> str:
 def _nothing(report: dict[str, Any]) -> str:
     asked = "in this period" if report["since_ns"] else "in this journal"
     coin = f" of {escape(report['coin'])}" if report["coin"] else ""
-    return f'<div class="card"><h3>Nothing to report</h3><p>There is no order, no fill and no equity point{coin} {asked}.</p></div>'
+    return f'<div class="card" style="margin-top:18px"><h3>Nothing to report</h3><p>There is no order, no fill and no equity point{coin} {asked}.</p></div>'
 
 
 def _tiles(report: dict[str, Any]) -> str:

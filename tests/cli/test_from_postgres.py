@@ -42,7 +42,7 @@ def server() -> Iterator[PostgresServer]:
         try:
             yield running
         finally:
-            running.stop()
+            running.discard()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -65,7 +65,7 @@ def server() -> Iterator[PostgresServer]:
         try:
             yield running
         finally:
-            running.stop()
+            running.discard()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -229,7 +229,42 @@ def test_a_journal_of_version_1_is_copied_after_its_migration(tmp_path: Path, ds
     same(dsn, tmp_path)
 
 
-def test_two_connectors_share_one_database(tmp_path: Path, dsn: PostgresDsn) -> None:
+async def test_two_connectors_share_one_database(tmp_path: Path, dsn: PostgresDsn) -> None:
+    """Two accounts that trade with each other: each journal's rows are its own, and what one bought the other has sold."""
+    async with SimExchange(port=0, block_ms=5, traders=False, book_interval_ms=0) as exchange:
+        hls = [
+            hlfast.connect(
+                exchange.network,
+                key=FUNDED_ACCOUNTS[n].key,
+                journal=tmp_path / str(n),
+                settings=replace(CHAOTIC, postgres=dsn),
+            )
+            for n in (0, 1)
+        ]
+        async with hls[0] as buyer, hls[1] as seller:
+            for n in range(30):
+                rests = buyer.buy("BTC", "0.002", str(60000 + n), tif="Alo")
+                assert await rests.accepted()
+                await seller.sell("BTC", "0.002" if n % 3 else "0.001", str(60000 + n), tif="Ioc").done()
+                if not rests.is_done:
+                    buyer.cancel(rests)
+                await rests.done()
+    loop = asyncio.get_running_loop()
+    for n in (0, 1):
+        await loop.run_in_executor(None, same, dsn, tmp_path / str(n))
+    async with connected(dsn) as db:
+        rows = await db.fetch(
+            "SELECT account, side, count(*), sum(size), sum(size * price) FROM hlfast.fill_list GROUP BY 1, 2"
+        )
+        tids = await db.fetchval("SELECT count(DISTINCT tid) FROM hlfast.fills")
+    found = {row["account"]: tuple(row.values())[1:] for row in rows}
+    bought, sold = found[buyer.account], found[seller.account]
+    assert (
+        bought == ("buy", 30, Decimal("0.050"), sold[3]) and sold[:3] == ("sell", 30, Decimal("0.050")) and tids == 30
+    )
+
+
+def test_two_journals_share_one_database_with_the_same_names(tmp_path: Path, dsn: PostgresDsn) -> None:
     """Same ids, same fills, at the same time: each journal has its rows and no other's."""
     journals = [followed(tmp_path / name, dsn, account=account) for name, account in (("a", "0xA1"), ("b", "0xB2"))]
     traders = [Trader(journal) for journal in journals]
@@ -243,6 +278,42 @@ def test_two_connectors_share_one_database(tmp_path: Path, dsn: PostgresDsn) -> 
     a, b = (same(dsn, tmp_path / name) for name in "ab")
     assert (len(a["orders"]), len(b["orders"])) == (100, 70)
     assert len(there(dsn)["orders"]) == 170
+
+
+def test_two_that_copy_one_journal_do_not_disturb_each_other(tmp_path: Path, dsn: PostgresDsn) -> None:
+    """Given the trading process's own follower and `hlfast push --follow` beside it, then rows are written once."""
+    journal = followed(tmp_path, dsn)
+    others = [Follower(tmp_path / DATABASE, dsn, records_at_once=n, **PROMPT) for n in (3, 40)]  # type: ignore[arg-type]
+    trader = Trader(journal)
+    trade(trader, 1, 20)
+    journal.start()
+    for other in others:
+        other.start()
+    for first in range(21, 200, 20):
+        trade(trader, first, 20)
+        threading.Event().wait(0.05)
+    assert journal.stop() and [other.stop(20) for other in others] == [True, True]
+    same(dsn, tmp_path)
+    assert all(other.failures == 0 for other in others)
+
+
+def test_a_database_that_was_set_back_is_brought_up_to_date_again(tmp_path: Path, dsn: PostgresDsn) -> None:
+    """As after restoring a backup: what is above its own number is sent again, changed rows too."""
+    journal = opened(tmp_path)
+    trade(Trader(journal), 1, 50)
+    journal.stop()
+    asyncio.run(Follower(tmp_path / DATABASE, dsn).once())
+
+    async def set_back() -> None:
+        async with connected(dsn) as db:
+            await db.execute("UPDATE hlfast.journals SET drained = 100")
+            await db.execute("DELETE FROM hlfast.fills WHERE id > 100")
+            await db.execute("DELETE FROM hlfast.order_events WHERE id > 150")
+            await db.execute("UPDATE hlfast.orders SET state = 'OPEN', rev = 100 WHERE rev > 100")
+
+    asyncio.run(set_back())
+    asyncio.run(Follower(tmp_path / DATABASE, dsn).once())
+    same(dsn, tmp_path)
 
 
 # -- a server that goes away --------------------------------------------------------------------------------------------
