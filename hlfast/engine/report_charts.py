@@ -164,7 +164,8 @@ class Picture:
 
     def _time_axis(self, x0: float, x1: float, at_x: Any) -> list[str]:
         seconds = (x1 - x0) / 1e9
-        step = next((s for s in TIME_STEPS_S if seconds / s <= 8), TIME_STEPS_S[-1])
+        year = TIME_STEPS_S[-1]
+        step = next((s for s in TIME_STEPS_S if seconds / s <= 8), year * math.ceil(seconds / year / 8))
         parts, previous = [], ""
         first = math.ceil(x0 / 1e9 / step)
         for n in range(first, math.floor(x1 / 1e9 / step) + 1):
@@ -189,7 +190,7 @@ def _clock(when: datetime, step: float) -> str:
         return f"{when:%H:%M:%S}"
     if step < 86400:
         return f"{when:%H:%M}"
-    return f"{when:%b} {when.day}" if step < 31536000 else f"{when:%Y}"
+    return f"{when:%b} {when.day}" if step < 2592000 else f"{when:%b %Y}"
 
 
 def _path(points: Sequence[Point], stepped: bool, end: float | None) -> str:

@@ -32,7 +32,7 @@ body { margin: 0; background: var(--bg); color: var(--ink); font: 15px/1.5 syste
 main { max-width: 1120px; margin: 0 auto; padding: 28px 20px 60px; }
 h1 { font-size: 24px; margin: 0 0 4px; } h2 { font-size: 17px; margin: 34px 0 10px; } h3 { font-size: 15px; margin: 0 0 6px; }
 p { margin: 4px 0 10px; } .dim, caption { color: var(--dim); } .small { font-size: 13px; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(158px, 1fr)); gap: 10px; margin: 18px 0 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(196px, 1fr)); gap: 10px; margin: 18px 0 0; }
 .tile, .card { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; }
 .tile { padding: 10px 14px; } .tile b { display: block; font-size: 20px; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .tile > span { color: var(--dim); font-size: 13px; display: block; line-height: 1.35; }
@@ -89,6 +89,8 @@ def rounded(value: Decimal | None, decimals: int = 2) -> str:
         return "\u2013"
     if value and abs(value) < Decimal(1).scaleb(-decimals):
         decimals = min(12, -value.adjusted() + 1)
+    if abs(value) >= 10_000_000:
+        decimals = 0
     text = f"{value:,.{decimals}f}"
     return text.replace("-", "\u2212")
 
