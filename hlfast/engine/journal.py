@@ -175,8 +175,9 @@ class Journal:
         self._db.execute("UPDATE meta SET drained = max(drained, ?)", (self.ring.tail - 1,))
         self._was_killed = bool(self.ring.used)
         self.run = self.ring.run_id
-        before = self._db.execute("SELECT signer FROM runs WHERE run = ?", (self.run,)).fetchone()
+        before = self._db.execute("SELECT signer, strategies FROM runs WHERE run = ?", (self.run,)).fetchone()
         self._nonces_of = before["signer"] if before is not None else self.signer
+        self._names = names_by_prefix(before["strategies"] if before is not None else None)
         while self._drain_batches():
             pass
         self.ring.resize(ring_records)
@@ -184,6 +185,7 @@ class Journal:
         self._was_killed = self._was_killed or (last is not None and last["ended_ns"] is None)
         self.run = max(self.run, last["run"] if last is not None else 0) + 1
         self._nonces_of = self.signer
+        self._names = {}
         self._db.execute(
             "INSERT INTO runs (run, network, account, signer, pid, started_ns, version, rev) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             # The row counts as changed by the next record: whoever follows the journal has passed the last one.
@@ -355,8 +357,13 @@ class Journal:
         self.has_baseline = True
 
     def strategies(self, strategies: Iterable[dict[str, Any]]) -> None:
-        """Who trades in this run: `name`, `prefix` of its client order ids, `parameters`; kept with the run."""
-        self.ring.put_note("strategies", orjson.dumps(list(strategies), default=str), clock.epoch_ns())
+        """Who trades in this run: `name`, `prefix` of its client order ids, `parameters`; kept with the run.
+
+        To be said before they trade. From then on an order that names no strategy has that of its id's prefix.
+        """
+        body = orjson.dumps(list(strategies), default=str)
+        self._names = names_by_prefix(body)
+        self.ring.put_note("strategies", body, clock.epoch_ns())
 
     def equity(self, point: dict[str, Any]) -> None:
         """A point of the equity curve (`engine.equity`). Left out while the drain does not keep up."""
@@ -436,8 +443,12 @@ class Journal:
 
     def _apply(self, db: sqlite3.Connection, records: list[tuple[int, str, dict[str, Any]]]) -> None:
         newest: dict[str, Any] | None = None
-        for last, _, fields in records:
+        for last, kind, fields in records:
             fields["id"], fields["run"] = last, self.run
+            if kind == "order" and fields["strategy"] is None and self._names:
+                fields["strategy"] = self._names.get(fields["client_order_id"].partition("-")[0])
+            elif kind == "note" and fields["name"] == "strategies":  # of a run that was killed before it was drained
+                self._names = names_by_prefix(fields["body"])
             if fields.get("nonce", 0) > (newest["nonce"] if newest else 0):
                 newest = fields
         for kind, group in groupby(map(_row, records), key=lambda row: row[0]):
@@ -459,6 +470,15 @@ class Journal:
                 was_killed=self._was_killed,
                 torn=self.ring.torn,
             )
+
+
+def names_by_prefix(strategies: str | bytes | None) -> dict[str, str]:
+    """Name of a strategy by the prefix of its client order ids, of what `runs.strategies` holds."""
+    found = {}
+    for strategy in orjson.loads(strategies or "[]"):
+        if strategy.get("prefix") and strategy.get("name"):
+            found[str(strategy["prefix"])] = str(strategy["name"])
+    return found
 
 
 def _row(record: tuple[int, str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:

@@ -22,6 +22,7 @@ import orjson
 
 from hlfast.core.fixed import EXACT, scaled_to_decimal
 from hlfast.engine.equity import CASH_TOKEN
+from hlfast.engine.journal import names_by_prefix
 from hlfast.engine.journal_reader import JournalReader, Row
 
 ZERO = Decimal(0)
@@ -281,9 +282,7 @@ def _prefixes(runs: Iterable[Row]) -> dict[str, str]:
     """Strategy by the prefix of its client order ids, as the runs have said."""
     found: dict[str, str] = {}
     for run in runs:
-        for strategy in orjson.loads(run["strategies"] or "[]"):
-            if strategy.get("prefix") and strategy.get("name"):
-                found[str(strategy["prefix"])] = str(strategy["name"])
+        found.update(names_by_prefix(run["strategies"]))
     return found
 
 

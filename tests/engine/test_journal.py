@@ -545,6 +545,31 @@ def test_what_changes_a_row_is_its_revision(tmp_path: Path) -> None:
     assert rows(tmp_path, "SELECT drained FROM meta") == [(rev,)]
 
 
+def test_an_order_that_names_no_strategy_has_that_of_its_ids_prefix(
+    tmp_path: Path, copied: Callable[[Path], Path]
+) -> None:
+    """Also where the process is killed before anything was drained, and not in the runs after it."""
+    journal = opened(tmp_path)
+    journal.strategies([{"name": "maker", "prefix": "mk"}, {"name": "nobody"}])
+    trader = Trader(journal)
+    trader.fill(trader.rest(1, client_order_id="mk-1"), 1)
+    trader.rest(2, client_order_id="mk-2", strategy="own")
+    trader.rest(3, client_order_id="hl-3")
+    copy = copied(tmp_path)
+    journal.stop()
+    again = opened(copy)
+    Trader(again).rest(4, client_order_id="mk-4")
+    again.stop()
+    for path, more in ((tmp_path, []), (copy, [None])):
+        assert [name for (name,) in rows(path, "SELECT strategy FROM orders ORDER BY id")] == [
+            "maker",
+            "own",
+            None,
+            *more,
+        ]
+        assert rows(path, "SELECT strategy FROM fills") == [("maker",)]
+
+
 def test_every_table_and_column_is_described(tmp_path: Path) -> None:
     """The schema is documented and versioned."""
     text = (ROOT / "docs" / "journal.md").read_text(encoding="utf-8")
