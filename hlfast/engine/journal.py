@@ -46,7 +46,7 @@ from hlfast.core.journal_ring import BLOCKED, JournalRing
 from hlfast.engine.equity import Sampler
 from hlfast.engine.journal_schema import APPLICATION_ID, MIGRATIONS, NONCE, SCHEMA_VERSION, STATEMENTS, UNPACKED
 from hlfast.engine.journal_state import JournalState, read_state
-from hlfast.engine.postgres_follower import Follower
+from hlfast.engine.postgres_follower import Follower, FollowerState
 from hlfast.errors import ConfigError, NotReady
 
 DATABASE, RING, LOCK = "journal.sqlite", "ring", "lock"
@@ -67,6 +67,8 @@ CAUSES = (
 
 FOLLOWER_SECONDS = 3.0
 """How long the end of a run waits for PostgreSQL to get what is left. What it does not get, the next start sends."""
+LAST_TRY_SECONDS = 1.0
+"""The same, where the server was away last."""
 
 Connect = Callable[[str], sqlite3.Connection]
 
@@ -253,7 +255,8 @@ class Journal:
                 return False
         reason = self._last_drain()
         if self.follower is not None:
-            self.follower.stop(min(timeout, FOLLOWER_SECONDS))
+            is_away = self.follower.state is FollowerState.FAILED
+            self.follower.stop(min(timeout, LAST_TRY_SECONDS if is_away else FOLLOWER_SECONDS))
         self._let_go()
         self._set_state(DrainState.STOPPED, reason)
         return not reason

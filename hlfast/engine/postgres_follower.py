@@ -163,6 +163,7 @@ class Follower:
     async def _follow(self) -> None:
         attempt = 0
         while True:
+            is_last = self._stopping.is_set()
             if self.state is FollowerState.NEW:
                 self._set_state(FollowerState.CONNECTING)
             try:
@@ -181,7 +182,7 @@ class Follower:
                 await asyncio.sleep(min(wait, self._poll_s))
                 wait -= self._poll_s
                 self._look()
-            if self._stopping.is_set():
+            if is_last:
                 return
 
     def _look(self) -> None:

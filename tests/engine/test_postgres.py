@@ -356,6 +356,25 @@ def test_a_run_that_ends_without_its_server_says_how_much_is_missing_and_the_nex
     same(target, tmp_path)
 
 
+def test_a_server_that_is_back_at_the_end_gets_what_is_left(
+    tmp_path: Path, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a pause before the next try that is longer than the run, then the end tries once more."""
+    monkeypatch.setattr("hlfast.engine.journal.LAST_TRY_SECONDS", 20.0)  # a loaded machine takes its time
+    target = PostgresDsn(server.dsn())
+    server.stop()
+    journal = opened(tmp_path)
+    journal.follower = follower = Follower(tmp_path / DATABASE, target, poll_s=0.01, backoff_s=(600.0,))
+    journal.start()
+    trade(Trader(journal), 1, 20)
+    wait_until(lambda: follower.state is FollowerState.FAILED)
+    server.start()
+    wait_until(lambda: journal.ring.used == 0)
+    journal.stop()
+    assert follower.lag == 0 and follower.failures == 1
+    same(target, tmp_path)
+
+
 def test_a_server_killed_again_and_again_in_mid_run_loses_and_doubles_nothing(
     tmp_path: Path, server: PostgresServer
 ) -> None:
