@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import gc
 import logging
 import os
 import pickle
 import random
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -46,6 +48,7 @@ from ..chaos import COINS, Chaos
 from ..chaos import QUICK as CHAOTIC
 from ..children import HOME, surroundings
 from ..postgres_server import PostgresServer, programs
+from .conftest import Desk, Process, open_sim
 from .test_journal import Trader, wait_until
 from .test_journal import opened as opened_small
 
@@ -729,23 +732,37 @@ async def test_journal_postgres_and_exchange_agree_after_a_run_with_faults(
 ) -> None:
     """Given cut, mute and torn connections, lost and doubled frames (tests/chaos.py), and a database that is killed and comes
     back in mid-run, then SQLite, PostgreSQL and the exchange's record are equal: every fill, cash and fees to the last decimal."""
+    await agree_after(6.0, 1, tmp_path, server, dsn)
+
+
+@pytest.mark.long
+async def test_they_agree_after_five_minutes_with_faults(
+    tmp_path: Path, server: PostgresServer, dsn: PostgresDsn
+) -> None:
+    """As above, in full: the database dies every half minute."""
+    await agree_after(300.0, 10, tmp_path, server, dsn)
+
+
+async def agree_after(seconds: float, deaths: int, tmp_path: Path, server: PostgresServer, dsn: PostgresDsn) -> None:
     options = replace(CHAOTIC, postgres=dsn, equity_interval=0.2)
     loop = asyncio.get_running_loop()
     chaos = Chaos(23, round_seconds=3.0)
 
     async def database_dies() -> None:
-        await asyncio.sleep(1.5)
-        await loop.run_in_executor(None, server.kill)
-        await asyncio.sleep(1.5)
-        await loop.run_in_executor(None, server.start)
+        for _ in range(deaths):
+            await asyncio.sleep(seconds / deaths / 4)
+            await loop.run_in_executor(None, server.kill)
+            await asyncio.sleep(seconds / deaths / 4)
+            await loop.run_in_executor(None, server.start)
+            await asyncio.sleep(seconds / deaths / 4)
 
-    async with SimExchange(port=0, block_ms=20, seed=23, book_interval_ms=100) as exchange:
+    async with SimExchange(port=0, block_ms=20, seed=23, book_interval_ms=100, engine={"history": 10**6}) as exchange:
         hl = hlfast.connect(exchange.network, key=FUNDED_ACCOUNTS[0].key, journal=tmp_path, settings=options)
         async with hl:
             for coin in COINS:
                 hl.watch(coin)
             dies = asyncio.create_task(database_dies())
-            await chaos.trade(hl, exchange, 6.0)
+            await chaos.trade(hl, exchange, seconds)
             await dies
             while hl.journal.status["postgres"]["lag"]:  # it may take its time to be back
                 await asyncio.sleep(0.05)
@@ -776,6 +793,57 @@ async def test_journal_postgres_and_exchange_agree_after_a_run_with_faults(
     assert {row["cloid"] for row in placed} == {
         order["cloid"] for order in truth["orders"] if not order["status"].endswith("Rejected")
     }
+
+
+async def test_a_gateway_killed_in_mid_run_and_its_successor_have_every_row_there(
+    tmp_path: Path, dsn: PostgresDsn
+) -> None:
+    """`hlfast gateway --postgres`: two processes one after the other, the first killed; what both did is in the database."""
+    pytest.importorskip("zmq", reason="the gateway needs pyzmq")
+    exchange = await open_sim()
+    loop = asyncio.get_running_loop()
+    try:
+        for life, end in enumerate((signal.SIGKILL, signal.SIGINT)):
+            gateway = Process(exchange, tmp_path, "--postgres", dsn.reveal())
+            await gateway.start()
+            desk = await Desk(exchange, gateway).ready()
+            try:
+                for n in range(5):
+                    desk.place(f"c-{life}-{n}", price="65010" if n % 2 else "60000")
+                for n in range(5):
+                    await desk.report(f"c-{life}-{n}")
+            finally:
+                desk.close()
+                await gateway.end(end)
+        truth = exchange.truth(FUNDED_ACCOUNTS[0].address)
+    finally:
+        await exchange.stop()
+    rows = await loop.run_in_executor(None, same, dsn, tmp_path / "j")
+    assert len(rows["orders"]) == 10 == len(truth["orders"]) and len(rows["runs"]) == 2
+    assert len(rows["fills"]) == len(truth["fills"]) == 4
+
+
+def test_connections_leave_nothing_open(tmp_path: Path, dsn: PostgresDsn) -> None:
+    """No descriptor, task or thread is left of 50 connections, of which every other one was refused."""
+    journal = opened(tmp_path)
+    trade(Trader(journal), 1, 3)
+    journal.stop()
+    nowhere = PostgresDsn(dsn.reveal().replace("host=", "host=/nowhere"))
+
+    def both() -> None:
+        asyncio.run(Follower(tmp_path / DATABASE, dsn).once())
+        with pytest.raises(NotReady):
+            asyncio.run(Follower(tmp_path / DATABASE, nowhere).once())
+
+    both()
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    threads = threading.active_count()
+    for _ in range(25):
+        both()
+    gc.collect()
+    after = len(os.listdir("/proc/self/fd")) if before else 0
+    assert (after, threading.active_count()) == (before, threads)
 
 
 # -- switching it on, and secrets -----------------------------------------------------------------------------------------
