@@ -293,7 +293,7 @@ class Journal:
         status: dict[str, Any] = {
             "run": self.run,
             "state": str(self.state),
-            "reason": self.reason or self.ring.refusal,
+            "reason": self.reason or ("" if self._state is DrainState.STOPPED else self.ring.refusal),
             "undrained": self.ring.used + self.ring.waiting,
             "failures": self.failures,
             "postgres": None,

@@ -439,6 +439,7 @@ class HyperliquidConnector(ConnectorBase):
             "live_orders": self.tracker.active_order_count,
             "unresolved": [order.client_order_id for order in self.orders if order.unresolved],
             "limits": self.limits.report(clock.monotonic_ns() // 1_000_000),
+            "journal": self._journal.status if self._journal is not None else None,
             "counters": self.counters,
         }
 
