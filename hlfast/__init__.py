@@ -73,9 +73,14 @@ def connect(
     intent, outcome and fill is kept, and from which a restart takes up its orders; True for the usual one. `metrics`: serve
     them to Prometheus there, for example "127.0.0.1:9090" (docs/metrics.md).
     """
+    from hlfast.errors import ConfigError
     from hlfast.venues.hyperliquid.connector import HyperliquidConnector
 
     connector = HyperliquidConnector(network, **options)
+    if connector.settings.postgres is not None:
+        if journal is False:
+            raise ConfigError("Settings(postgres=...) follows the journal, and journal=False switches that off")
+        journal = True if journal is None else journal
     if journal is not None and journal is not False:
         from hlfast.engine.journal import Journal, journal_path
 

@@ -14,7 +14,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from hlfast.errors import ConfigError
 
@@ -109,6 +109,75 @@ class RiskLimits:
                 raise ConfigError(f"{name} is a whole number from 0 up (0: no limit), got {value!r}")
 
 
+class PostgresDsn:
+    """Where a PostgreSQL database is: `postgresql://user@host:port/name?options`, or `env:NAME` for a variable that says so.
+
+    `str` and `repr` show it without its password; `reveal()` alone gives all of it. A password is better kept in
+    `~/.pgpass`, which is read where the address has none. Raises `ConfigError`, which never repeats what was given.
+    """
+
+    __slots__ = ("_text", "password")
+
+    def __init__(self, text: str | PostgresDsn) -> None:
+        if isinstance(text, PostgresDsn):
+            text = text.reveal()
+        if text.startswith("env:"):
+            name, text = text[4:], os.environ.get(text[4:], "")
+            if not text:
+                raise ConfigError(f"the environment variable {name} is to name a PostgreSQL database and is not set")
+        try:
+            parts = urlsplit(text)
+            host, options, self.password = parts.hostname, parse_qs(parts.query), parts.password
+        except ValueError:
+            raise ConfigError("the address of the PostgreSQL database cannot be read (it is not shown)") from None
+        if parts.scheme not in ("postgresql", "postgres"):
+            raise ConfigError("a PostgreSQL database is given as postgresql://user@host:port/name, or as env:NAME")
+        host = options.get("host", [host])[-1]
+        self.password = options.get("password", [self.password])[-1]
+        if host and not host.startswith("/") and not is_loopback(f"//{host}") and "sslmode" not in options:
+            raise ConfigError(
+                f"the PostgreSQL server {host} is another machine: say how the connection is protected, ?sslmode=verify-full, "
+                "or ?sslmode=disable if you mean it"
+            )
+        self._text = text
+
+    def reveal(self) -> str:
+        """The address with its password, for the driver."""
+        return self._text
+
+    def masked(self, text: str) -> str:
+        """`text` without the password, however it is spelled."""
+        if self.password:
+            for word in {self.password, unquote(self.password), quote(self.password, safe="")}:
+                text = text.replace(word, "***")
+        return text
+
+    def __str__(self) -> str:
+        parts = urlsplit(self._text)
+        user, at, place = parts.netloc.rpartition("@")
+        user = f"{user.partition(':')[0]}:***" if ":" in user else user
+        query = re.sub(r"(^|&)(password|sslpassword)=[^&]*", r"\1\2=***", parts.query)
+        return f"{parts.scheme}://{user}{at}{place}{parts.path}{'?' if query else ''}{query}"
+
+    def __repr__(self) -> str:
+        return f"<PostgresDsn {self}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PostgresDsn) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __copy__(self) -> PostgresDsn:
+        return self
+
+    def __deepcopy__(self, memo: object) -> PostgresDsn:
+        return self
+
+    def __reduce__(self) -> str:
+        raise TypeError("a PostgresDsn may hold a password and cannot be pickled; give its text to the other process")
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a connector may be told; the defaults are those of the design's table."""
@@ -155,8 +224,16 @@ class Settings:
     None: on every network but loopback ones."""
     client_order_id_prefix: str = "hl"
     fast_cancel: bool = True
+    postgres: str | PostgresDsn | None = None
+    """A PostgreSQL database that follows the journal (docs/persistence.md). Switches the journal on."""
+    equity_interval: float | None = 10.0
+    """Seconds between the journal's points of the equity curve; None: none are kept."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.postgres, str):
+            object.__setattr__(self, "postgres", PostgresDsn(self.postgres))
+        if self.equity_interval is not None and not self.equity_interval > 0:
+            raise ConfigError(f"equity_interval is None (off) or a number of seconds, got {self.equity_interval!r}")
         for name, allowed in (
             ("foreign_orders", ("adopt", "report", "cancel")),
             ("on_handler_error", ("report", "stop")),

@@ -1,4 +1,4 @@
-"""The command line (layer 5): `hlfast demo | sim | gateway | orders | fills | build`. Imports nothing before it is called."""
+"""The command line (layer 5): `hlfast demo | sim | gateway | orders | fills | report | push | build`. Imports nothing before it is called."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from hlfast.cli.doctor_command import doctor
 from hlfast.cli.gateway_command import gateway
 from hlfast.cli.journal_commands import fills, orders
 from hlfast.cli.record_commands import record, replay
+from hlfast.cli.report_command import push, report
 from hlfast.cli.run_command import run as run_strategies
 from hlfast.cli.sim_command import sim
 from hlfast.errors import ConfigError, HlfastError
@@ -154,6 +155,8 @@ cli.add_command(doctor)
 cli.add_command(gateway)
 cli.add_command(orders)
 cli.add_command(fills)
+cli.add_command(report)
+cli.add_command(push)
 cli.add_command(record)
 cli.add_command(replay)
 cli.add_command(run_strategies)

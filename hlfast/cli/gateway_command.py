@@ -27,6 +27,7 @@ from hlfast.errors import ConfigError
     "--symbol", "symbols", multiple=True, help="Publish trades and books of this instrument too. May be repeated."
 )
 @click.option("--journal", "journal_folder", metavar="DIR", help="The journal's folder. [default: the account's own]")
+@click.option("--postgres", metavar="DSN", help="Let this database follow the journal: postgresql://..., or env:NAME.")
 @click.option("--no-journal", is_flag=True, help="Forget everything at the end: a restart knows no ids.")
 @click.option("--metrics", metavar="HOST:PORT", help="Serve metrics to Prometheus, for example at 127.0.0.1:9090.")
 @click.option("--metrics-remote", is_flag=True, help="Allow --metrics beyond this machine: it tells positions and PnL.")
@@ -92,6 +93,7 @@ async def gateway_command(
     directory: str | None,
     symbols: tuple[str, ...],
     journal_folder: str | None,
+    postgres: str | None,
     no_journal: bool,
     metrics: str | None,
     metrics_remote: bool,
@@ -128,6 +130,8 @@ async def gateway_command(
         settings = replace(settings, metrics=metrics, metrics_remote=metrics_remote)
     if symbols:
         settings = replace(settings, feeds=(*settings.feeds, Feed(symbols)))
+    if postgres is not None and (no_journal or not settings.journal):
+        raise ConfigError("--postgres follows the journal, and the journal is off; leave one of the two out")
     where = network_at(network) if network.startswith("http") else network
     connector = hlfast.connect(
         where,
@@ -145,7 +149,8 @@ async def gateway_command(
     if settings.journal and not no_journal:
         name = connector.network.name
         path = Path(journal_folder) if journal_folder else journal_path(name, connector.account)
-        journal = Journal(path, network=name, account=connector.account, signer=connector.signer.address)
+        signer = connector.signer.address
+        journal = Journal(path, network=name, account=connector.account, signer=signer, postgres=postgres)
         connector.use_journal(journal)
     try:
         with contextlib.ExitStack() as logs:

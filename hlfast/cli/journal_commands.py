@@ -1,23 +1,21 @@
 """`hlfast orders` and `hlfast fills` (layer 5): what a journal holds, as a table, JSON or CSV.
 
-The database is opened read-only, also while a connector writes to it. Prices and sizes are exact decimal text, times
+From SQLite or PostgreSQL, read-only, also while a connector writes. Prices and sizes are exact decimal text, times
 are UTC. Only click is imported here; the rest when a command runs.
 """
 
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hlfast.config import StateDirectory
-from hlfast.errors import ConfigError
+if TYPE_CHECKING:
+    from hlfast.engine.journal_reader import JournalReader
 
 Row = dict[str, Any]
 
@@ -41,7 +39,10 @@ def _shared_options(command: Callable[..., None]) -> Callable[..., None]:
     """What both commands take."""
     for option in reversed(
         (
-            click.option("--journal", "folder", metavar="DIR", help="The journal's folder."),
+            click.option("--journal", "folder", metavar="DIR", help="The journal's folder; in PostgreSQL its number."),
+            click.option(
+                "--postgres", metavar="DSN", help="Read from PostgreSQL: postgresql://user@host/name, or env:NAME."
+            ),
             click.option(
                 "--network", metavar="NAME", help="mainnet, testnet or simulator. [default: whichever has one]"
             ),
@@ -72,7 +73,13 @@ def _shared_options(command: Callable[..., None]) -> Callable[..., None]:
     help=f"One of {', '.join(STATES)}; may be given more than once.",
 )
 def orders(
-    folder: str | None, network: str | None, account: str | None, as_json: bool, as_csv: bool, **filters: Any
+    folder: str | None,
+    postgres: str | None,
+    network: str | None,
+    account: str | None,
+    as_json: bool,
+    as_csv: bool,
+    **filters: Any,
 ) -> None:
     """Show the orders in a journal, the newest last.
 
@@ -82,8 +89,8 @@ def orders(
       hlfast orders --coin BTC --since 12h --json
       hlfast orders --journal DIR --limit 0 --csv > orders.csv
     """
-    with _opened(folder, network, account) as db:
-        rows = [_order(db, row) for row in _select(db, "orders", "created_ns", 1_000_000_000, filters)]
+    with opened(folder, postgres, network, account) as journal:
+        rows = _orders(journal, filters)
     _show(rows, ORDER_COLUMNS, "orders", as_json, as_csv)
 
 
@@ -91,7 +98,13 @@ def orders(
 @_shared_options
 @click.option("--order", metavar="ID", help="Of one order: its client id, cloid or number at the venue.")
 def fills(
-    folder: str | None, network: str | None, account: str | None, as_json: bool, as_csv: bool, **filters: Any
+    folder: str | None,
+    postgres: str | None,
+    network: str | None,
+    account: str | None,
+    as_json: bool,
+    as_csv: bool,
+    **filters: Any,
 ) -> None:
     """Show the fills in a journal, the newest last.
 
@@ -101,57 +114,23 @@ def fills(
       hlfast fills --order 0x00000000000000000000000000000001 --json
       hlfast fills --journal DIR --limit 0 --csv > fills.csv
     """
-    with _opened(folder, network, account) as db:
-        rows = [_fill(row) for row in _select(db, "fills", "time_ms", 1_000, filters)]
+    with opened(folder, postgres, network, account) as journal:
+        rows = [_fill(row) for row in _select(journal, "fills", "time_ms", 1_000, filters)]
     _show(rows, FILL_COLUMNS, "fills", as_json, as_csv)
 
 
 # -- finding a journal --------------------------------------------------------------------------------------------------
 @contextmanager
-def _opened(folder: str | None, network: str | None, account: str | None) -> Iterator[sqlite3.Connection]:
+def opened(
+    folder: str | None, postgres: str | None, network: str | None, account: str | None
+) -> Iterator[JournalReader]:
     """A journal, read-only. Raises `ConfigError` where there is none, or which one is not clear."""
-    from hlfast.core.journal_ring import undrained
-    from hlfast.engine.journal import DATABASE, RING, check_version, is_held
+    from hlfast.engine.journal_reader import open_journal
 
-    path = Path(folder) if folder is not None else _find(network, account)
-    database = path / DATABASE
-    if not database.is_file():
-        raise ConfigError(
-            f"there is no journal in {path} (no {DATABASE}); give --journal DIR, or --network and --account"
-        )
-    try:
-        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            db.row_factory = sqlite3.Row
-            check_version(db)
-            yield db
-    except sqlite3.Error as error:
-        raise ConfigError(
-            f"the journal in {path} cannot be read: {error}; if it is locked, try again in a moment"
-        ) from None
-    ring = path / RING
-    if ring.is_file() and not is_held(path) and (left := undrained(ring)):
-        click.echo(
-            f"note: {left} records of a run that was killed are not in yet; its next start takes them in", err=True
-        )
-
-
-def _find(network: str | None, account: str | None) -> Path:
-    root = StateDirectory().path / "journal"
-    found = sorted(
-        path.parent
-        for path in root.glob("*/*/journal.sqlite")
-        if network in (None, path.parts[-3]) and (account is None or account.lower() == path.parts[-2])
-    )
-    if len(found) == 1:
-        return found[0]
-    asked = " ".join(text for text in (network, account) if text)
-    if not found:
-        raise ConfigError(
-            f"there is no journal{f' of {asked}' if asked else ''} below {root}; a connector keeps one when it is given "
-            "journal=..., and --journal DIR names another place"
-        )
-    names = ", ".join(f"--network {path.parts[-2]} --account {path.parts[-1]}" for path in found)
-    raise ConfigError(f"there are {len(found)} journals below {root}; say which: {names}")
+    with open_journal(folder, postgres=postgres, network=network, account=account) as journal:
+        yield journal
+    if journal.note:
+        click.echo(f"note: {journal.note}", err=True)
 
 
 # -- asking it ----------------------------------------------------------------------------------------------------------
@@ -173,9 +152,9 @@ def since_ns(text: str) -> int:
     return int((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp()) * 1_000_000_000
 
 
-def _select(db: sqlite3.Connection, table: str, time: str, per_s: int, filters: Row) -> list[sqlite3.Row]:
+def _select(journal: JournalReader, table: str, time: str, per_s: int, filters: Row) -> list[Row]:
     """Rows of `table` that pass the filters, oldest first. `time`: its column, with `per_s` units a second."""
-    where, values = ["1"], []
+    where, values = ["1 = 1"], []
     if filters["coin"] is not None:
         where.append("coin = ?")
         values.append(filters["coin"])
@@ -190,23 +169,32 @@ def _select(db: sqlite3.Connection, table: str, time: str, per_s: int, filters: 
         where.append(f"({' OR '.join(parts)})")
         values += named
     if (order := filters.get("order")) is not None:
-        where.append(
-            "(client_order_id = ? OR cloid = ? OR oid = ? OR order_id IN "
-            "(SELECT order_id FROM order_events WHERE oid = ?))"
-        )
-        number = int(order) if order.isdigit() else None
-        values += [order, order.lower(), number, number]
-    limit = filters["limit"] or -1
-    found = db.execute(f"SELECT * FROM {table} WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?", [*values, limit])
-    return list(reversed(found.fetchall()))
+        mine = ["client_order_id = ?", "cloid = ?"]
+        values += [order, order.lower()]
+        if order.isdigit() and int(order) < 2**63:
+            legs = {row["order_id"] for row in journal.select("order_events", "oid = ?", (int(order),))} - {None}
+            mine += ["oid = ?", f"order_id IN ({', '.join('?' * len(legs))})" if legs else "1 = 0"]
+            values += [int(order), *legs]
+        where.append(f"({' OR '.join(mine)})")
+    found = journal.select(table, " AND ".join(where), values, order="id DESC", limit=filters["limit"] or None)
+    return list(reversed(found))
 
 
-def _order(db: sqlite3.Connection, row: sqlite3.Row) -> Row:
+def _orders(journal: JournalReader, filters: Row) -> list[Row]:
+    rows = _select(journal, "orders", "created_ns", 1_000_000_000, filters)
+    fills: dict[int, list[Row]] = {}
+    for first in range(0, len(rows), 500):
+        ids = [row["id"] for row in rows[first : first + 500]]
+        for fill in journal.select("fills", f"order_id IN ({', '.join('?' * len(ids))})", ids):
+            fills.setdefault(fill["order_id"], []).append(fill)
+    return [_order(row, fills.get(row["id"], [])) for row in rows]
+
+
+def _order(row: Row, fills: list[Row]) -> Row:
     from hlfast.core.fixed import e8_to_text
     from hlfast.core.journal_ring import restore_fill, restore_order
 
-    found = db.execute("SELECT * FROM fills WHERE order_id = ? ORDER BY id", (row["id"],))
-    own = [restore_fill(fill) for fill in found]
+    own = [restore_fill(fill) for fill in fills]
     order = restore_order(row, own, [] if row["oid"] is None else [row["oid"]])
     return {
         "time": _utc(row["created_ns"]),
@@ -228,11 +216,12 @@ def _order(db: sqlite3.Connection, row: sqlite3.Row) -> Row:
         "incomplete": bool(row["incomplete"]),
         "reason": row["reject_text"] or row["reason"],
         "external": bool(row["is_external"]),
+        "strategy": row["strategy"],
         "updated": _utc(row["updated_ns"]),
     }
 
 
-def _fill(row: sqlite3.Row) -> Row:
+def _fill(row: Row) -> Row:
     from hlfast.core.journal_ring import restore_fill
 
     fill = restore_fill(row)
@@ -253,6 +242,7 @@ def _fill(row: sqlite3.Row) -> Row:
         "tid": row["tid"],
         "time_ms": row["time_ms"],
         "recovered": bool(row["recovered"]),
+        "strategy": row["strategy"],
     }
 
 
@@ -273,11 +263,11 @@ def _utc(ns: int) -> str:
 FIELDS = {
     "orders": (
         "time", "client_order_id", "cloid", "oid", "coin", "side", "type", "tif", "reduce_only", "price", "trigger", "size",
-        "filled", "average_price", "state", "live", "incomplete", "reason", "external", "updated",
+        "filled", "average_price", "state", "live", "incomplete", "reason", "external", "strategy", "updated",
     ),
     "fills": (
         "time", "coin", "side", "price", "size", "fee", "fee_token", "closed_pnl", "liquidity", "direction",
-        "client_order_id", "cloid", "oid", "tid", "time_ms", "recovered",
+        "client_order_id", "cloid", "oid", "tid", "time_ms", "recovered", "strategy",
     ),
 }  # fmt: skip
 ORDER_COLUMNS = (

@@ -45,6 +45,7 @@ cdef class InFlightOrder:
     cdef readonly int64_t nonce              # of the action that placed it; 0: not sent
     cdef readonly int64_t expires_after_ms   # 0: none
     cdef readonly int leverage
+    cdef public str strategy                 # whose order it is; None: nobody has said
     # what has become of it
     cdef int state_
     cdef int64_t oid                         # 0: not known

@@ -29,6 +29,7 @@ class InFlightOrder:
     nonce: int
     expires_after_ms: int
     leverage: int
+    strategy: str | None
     unresolved: bool
     query_due: bool
     modify_pending: bool
@@ -64,6 +65,7 @@ class InFlightOrder:
         exchange_order_id: int | None = None,
         is_external: bool = False,
         creation_ns: int | None = None,
+        strategy: str | None = None,
     ) -> None: ...
     def accepted(self) -> Awaitable[bool]: ...
     def done(self) -> Awaitable[OrderState]: ...

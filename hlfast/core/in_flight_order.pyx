@@ -74,7 +74,7 @@ cdef class InFlightOrder:
         self, *, str client_order_id, str coin, trade_type, amount, price=None, str cloid=None, str trading_pair=None,
         int asset=0, int sz_decimals=8, str tif="Gtc", bint reduce_only=False, order_type=OrderType.LIMIT,
         position_action=PositionAction.NIL, int leverage=0, trigger_price=None, exchange_order_id=None,
-        bint is_external=False, creation_ns=None,
+        bint is_external=False, creation_ns=None, str strategy=None,
     ):
         if not client_order_id:
             raise ConfigError("an order needs a client_order_id")
@@ -96,6 +96,7 @@ cdef class InFlightOrder:
         self.position_action = position_action
         self.leverage = leverage
         self.is_external = is_external
+        self.strategy = strategy
         self.created_ns = _now_ns() if creation_ns is None else creation_ns
         _born(self)
         if exchange_order_id is not None:
@@ -279,6 +280,7 @@ cdef class InFlightOrder:
         copy.nonce = self.nonce
         copy.expires_after_ms = self.expires_after_ms
         copy.leverage = self.leverage
+        copy.strategy = self.strategy
         _born(copy)
         copy.state_ = self.state_
         copy.oid = self.oid

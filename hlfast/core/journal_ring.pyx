@@ -325,6 +325,7 @@ cdef class JournalRing:
         self._text(order.trading_pair)
         self._text(order.tif)
         self._text(kind)
+        self._text(order.strategy)
         return self._put(K_ORDER, order.is_external)
 
     cdef int _put_event(
@@ -657,6 +658,10 @@ cdef class _Texts:
         self.at += length
         return text
 
+    cdef object take_if_there(self):
+        """A text that records of earlier versions end without."""
+        return self.take() if self.at < self.size else None
+
 
 cdef int _of_size(Py_ssize_t size, Py_ssize_t least) except -1:
     if size < least:
@@ -683,7 +688,7 @@ cdef dict _decode(int kind, bytes data):
             raise ProtocolError("a record of the journal has an unknown order type; it was written by another version")
         return {
             "client_order_id": t.take(), "cloid": t.take(), "coin": t.take(), "trading_pair": t.take(), "tif": t.take(),
-            "trigger_kind": t.take(), "nonce": o.nonce, "expires_ms": o.expires_ms, "recv_ns": o.now_ns,
+            "trigger_kind": t.take(), "strategy": t.take_if_there(), "nonce": o.nonce, "expires_ms": o.expires_ms, "recv_ns": o.now_ns,
             "created_ns": o.created_ns, "px_e8": o.px_e8, "lots": o.lots,
             "trigger_px_e8": o.trigger_px_e8 if o.has_trigger or o.trigger_px_e8 else None,
             "trigger_is_market": o.trigger_is_market if o.has_trigger else None, "asset": o.asset, "leverage": o.leverage,
@@ -760,6 +765,7 @@ def restore_order(row, fills, oids, int64_t modify_nonce=0):
     cdef TradeUpdate fill
     o.is_external = bool(row["is_external"])
     o.leverage = row["leverage"]
+    o.strategy = row["strategy"]
     if row["trigger_px_e8"] is not None:
         o.trigger_px_e8 = row["trigger_px_e8"]
     if row["trigger_kind"] is not None:

@@ -12,6 +12,8 @@ put, and nothing is there twice: the next start drains what is left. Not a promi
     ...
     journal.stop()                                 # last of all
 
+A PostgreSQL database can follow (`replicate`, docs/persistence.md): it is fed from the SQLite file and never waited for.
+
 A drain that fails (disk full, database locked) sets a named state and `ring.blocked`; the order path refuses new orders,
 never cancels, the ring keeps what comes, and the drain tries again until it succeeds. One process a journal.
 """
@@ -22,6 +24,7 @@ import fcntl
 import os
 import secrets
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
@@ -34,14 +37,17 @@ from typing import Any
 import orjson
 
 from hlfast import clock
-from hlfast.config import StateDirectory
+from hlfast.config import PostgresDsn, StateDirectory
 from hlfast.core import crash_points
 from hlfast.core.bus import EventBus
+from hlfast.core.connector_base import ConnectorBase
 from hlfast.core.events import FundingPayment, OrderEvent, PositionUpdate, Recovered, StreamStatus
 from hlfast.core.journal_ring import BLOCKED, JournalRing
+from hlfast.engine.equity import Sampler
 from hlfast.engine.journal_history import read_history
-from hlfast.engine.journal_schema import APPLICATION_ID, MIGRATIONS, NONCE, SCHEMA_VERSION, STATEMENTS
+from hlfast.engine.journal_schema import APPLICATION_ID, MIGRATIONS, NONCE, SCHEMA_VERSION, STATEMENTS, UNPACKED
 from hlfast.engine.journal_state import JournalState, read_state
+from hlfast.engine.postgres_follower import Follower, FollowerState
 from hlfast.engine.strategy_books import PastFill, PastFunding
 from hlfast.errors import ConfigError, NotReady
 
@@ -60,6 +66,11 @@ CAUSES = (
     ("readonly", "the file may not be written; give it back to its owner with mode 0600"),
     ("malformed", "the database is damaged; move the folder away, and the next start makes a new one"),
 )
+
+FOLLOWER_SECONDS = 3.0
+"""How long the end of a run waits for PostgreSQL to get what is left. What it does not get, the next start sends."""
+LAST_TRY_SECONDS = 1.0
+"""The same, where the server was away last."""
 
 Connect = Callable[[str], sqlite3.Connection]
 
@@ -111,6 +122,7 @@ class Journal:
         retry_ms: float = 250.0,
         on_state: Callable[[DrainState, str], object] | None = None,
         connect: Connect = connect,
+        postgres: str | PostgresDsn | None = None,
     ) -> None:
         self.path = Path(path)
         self.network, self.account, self.signer = network, account.lower(), (signer or account).lower()
@@ -125,6 +137,13 @@ class Journal:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._db: sqlite3.Connection | None = None
+        self._sampler: Sampler | None = None
+        self.has_baseline = False
+        """The account's state at the start is known: figures of the ledger mean something."""
+        self.follower: Follower | None = None
+        """What copies the journal into PostgreSQL; None unless `replicate` was called."""
+        if postgres is not None:
+            self.replicate(postgres)
         _make_private(self.path)
         self._lock = _lock(self.path / LOCK)
         try:
@@ -157,10 +176,12 @@ class Journal:
             journal_id = self.ring.journal_id  # the database was deleted, and the ring may still hold orders
             self._db.execute("UPDATE meta SET journal_id = ?", (journal_id,))
         self.ring.release(drained)
+        self._db.execute("UPDATE meta SET drained = max(drained, ?)", (self.ring.tail - 1,))
         self._was_killed = bool(self.ring.used)
         self.run = self.ring.run_id
-        before = self._db.execute("SELECT signer FROM runs WHERE run = ?", (self.run,)).fetchone()
+        before = self._db.execute("SELECT signer, strategies FROM runs WHERE run = ?", (self.run,)).fetchone()
         self._nonces_of = before["signer"] if before is not None else self.signer
+        self._names = names_by_prefix(before["strategies"] if before is not None else None)
         while self._drain_batches():
             pass
         self.ring.resize(ring_records)
@@ -168,9 +189,20 @@ class Journal:
         self._was_killed = self._was_killed or (last is not None and last["ended_ns"] is None)
         self.run = max(self.run, last["run"] if last is not None else 0) + 1
         self._nonces_of = self.signer
+        self._names = {}
         self._db.execute(
-            "INSERT INTO runs (run, network, account, signer, pid, started_ns) VALUES (?, ?, ?, ?, ?, ?)",
-            (self.run, self.network, self.account, self.signer, os.getpid(), clock.epoch_ns()),
+            "INSERT INTO runs (run, network, account, signer, pid, started_ns, version, rev) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            # The row counts as changed by the next record: whoever follows the journal has passed the last one.
+            (
+                self.run,
+                self.network,
+                self.account,
+                self.signer,
+                os.getpid(),
+                clock.epoch_ns(),
+                _version(),
+                self.ring.head,
+            ),
         )
         self.ring.begin_run(journal_id, self.run)
 
@@ -199,6 +231,10 @@ class Journal:
         self._set_state(DrainState.RUNNING, "")
         self._thread = threading.Thread(target=self._run, name="hlfast-journal", daemon=True)
         self._thread.start()
+        if self._sampler is not None:
+            self._sampler.start()
+        if self.follower is not None:
+            self.follower.start()
 
     def stop(self, timeout: float = 10.0) -> bool:
         """Drain all, and close. False if that failed: what is left stays in the ring for the next start.
@@ -207,6 +243,8 @@ class Journal:
         """
         if self._state is DrainState.STOPPED:
             return True
+        if self._sampler is not None:
+            self._sampler.stop()
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(timeout)
@@ -214,8 +252,13 @@ class Journal:
                 reason = f"the drain did not end within {timeout:g} s; the next start takes in what is left"
                 self._set_state(DrainState.STOPPED, reason)
                 self.ring.fail(reason)
+                if self.follower is not None:
+                    self.follower.stop(0.1)
                 return False
         reason = self._last_drain()
+        if self.follower is not None:
+            is_away = self.follower.state is FollowerState.FAILED
+            self.follower.stop(min(timeout, LAST_TRY_SECONDS if is_away else FOLLOWER_SECONDS))
         self._let_go()
         self._set_state(DrainState.STOPPED, reason)
         return not reason
@@ -223,10 +266,10 @@ class Journal:
     def _last_drain(self) -> str:
         """Why not all is in the database; empty if it is."""
         try:
-            db = self._reopened()
+            self._reopened()
+            self.ring.put_note("ended", b"{}", clock.epoch_ns())
             while self._drain_batches():
                 pass
-            db.execute("UPDATE runs SET ended_ns = ? WHERE run = ?", (clock.epoch_ns(), self.run))
         except Exception as error:
             return f"{self.ring.used} records stay in the ring for the next start: {_explained(error)}"
         return ""
@@ -244,6 +287,28 @@ class Journal:
         if self._state is DrainState.RUNNING and BLOCKED[self.ring.blocked] == "FULL":
             return DrainState.FULL
         return self._state
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """State, reason and what waits, of the drain and of what follows; for health checks and metrics."""
+        follower = self.follower
+        status: dict[str, Any] = {
+            "run": self.run,
+            "state": str(self.state),
+            "reason": self.reason or ("" if self._state is DrainState.STOPPED else self.ring.refusal),
+            "undrained": self.ring.used + self.ring.waiting,
+            "failures": self.failures,
+            "postgres": None,
+        }
+        if follower is not None:
+            status["postgres"] = {
+                "state": str(follower.state),
+                "reason": follower.reason,
+                "lag": follower.lag,
+                "rows": follower.rows,
+                "failures": follower.failures,
+            }
+        return status
 
     def _set_state(self, state: DrainState, reason: str) -> None:
         self._state, self.reason = state, reason
@@ -294,6 +359,36 @@ class Journal:
     def baseline(self, state: dict[str, Any]) -> None:
         """The account's state that the ledger starts from: cash, positions, balances. `Decimal` becomes text."""
         self.ring.put_note("baseline", orjson.dumps(state, default=str), clock.epoch_ns())
+        self.has_baseline = True
+
+    def strategies(self, strategies: Iterable[dict[str, Any]]) -> None:
+        """Who trades in this run: `name`, `prefix` of its client order ids, `parameters`; kept with the run.
+
+        To be said before they trade. From then on an order that names no strategy has that of its id's prefix.
+        """
+        body = orjson.dumps(list(strategies), default=str)
+        self._names = names_by_prefix(body)
+        self.ring.put_note("strategies", body, clock.epoch_ns())
+
+    def equity(self, point: dict[str, Any]) -> None:
+        """A point of the equity curve (`engine.equity`). Left out while the drain does not keep up."""
+        if not self.ring.blocked:
+            self.ring.put_note("equity", orjson.dumps(point), clock.epoch_ns())
+
+    def latency(self, stages: dict[str, Any]) -> None:
+        """The latencies of this run so far, by stage. Left out while the drain does not keep up."""
+        if not self.ring.blocked:
+            self.ring.put_note("latency", orjson.dumps(stages), clock.epoch_ns())
+
+    def sample(self, connector: ConnectorBase, every_s: float | None) -> None:
+        """Take points of `connector`'s equity every so many seconds from `start()` on; None: none."""
+        self._sampler = None if every_s is None else Sampler(self, connector, every_s)
+
+    def replicate(self, postgres: str | PostgresDsn) -> None:
+        """Let this database follow from `start()` on. Raises `ConfigError` for an address that is none, or without the driver."""
+        if self._state is not DrainState.NEW:
+            raise ConfigError(f"this journal is {self._state}; say what follows it before it starts")
+        self.follower = Follower(self.path / DATABASE, PostgresDsn(postgres))
 
     # -- draining ---------------------------------------------------------------------------------------------------
     def _run(self) -> None:
@@ -353,8 +448,12 @@ class Journal:
 
     def _apply(self, db: sqlite3.Connection, records: list[tuple[int, str, dict[str, Any]]]) -> None:
         newest: dict[str, Any] | None = None
-        for last, _, fields in records:
+        for last, kind, fields in records:
             fields["id"], fields["run"] = last, self.run
+            if kind == "order" and fields["strategy"] is None and self._names:
+                fields["strategy"] = self._names.get(fields["client_order_id"].partition("-")[0])
+            elif kind == "note" and fields["name"] == "strategies":  # of a run that was killed before it was drained
+                self._names = names_by_prefix(fields["body"])
             if fields.get("nonce", 0) > (newest["nonce"] if newest else 0):
                 newest = fields
         for kind, group in groupby(map(_row, records), key=lambda row: row[0]):
@@ -392,13 +491,22 @@ class Journal:
             yield from read_history(db)
 
 
+def names_by_prefix(strategies: str | bytes | None) -> dict[str, str]:
+    """Name of a strategy by the prefix of its client order ids, of what `runs.strategies` holds."""
+    found = {}
+    for strategy in orjson.loads(strategies or "[]"):
+        if strategy.get("prefix") and strategy.get("name"):
+            found[str(strategy["prefix"])] = str(strategy["name"])
+    return found
+
+
 def _row(record: tuple[int, str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
     """The statements' name and their parameters. A note goes by its own name, with what its body says."""
     _, kind, fields = record
     if kind != "note":
         return kind, fields
     name, body = fields["name"], fields["body"]
-    return name, {**fields, **orjson.loads(body)} if name == "funding" else {**fields, "body": body.decode()}
+    return name, {**fields, **orjson.loads(body)} if name in UNPACKED else {**fields, "body": body.decode()}
 
 
 def migrate(db: sqlite3.Connection, migrations: Iterable[str] = MIGRATIONS) -> None:
@@ -413,8 +521,8 @@ def migrate(db: sqlite3.Connection, migrations: Iterable[str] = MIGRATIONS) -> N
     db.execute("INSERT OR IGNORE INTO meta VALUES (1, ?, 0)", (secrets.randbits(62) + 1,))
 
 
-def check_version(db: sqlite3.Connection, known: int = SCHEMA_VERSION) -> None:
-    """Raises `ConfigError` for a newer version than `known`, or another program's file."""
+def check_version(db: sqlite3.Connection, known: int = SCHEMA_VERSION) -> int:
+    """The version of the tables. Raises `ConfigError` for a newer version than `known`, or another program's file."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
     owner = db.execute("PRAGMA application_id").fetchone()[0]
     if version > known:
@@ -423,6 +531,11 @@ def check_version(db: sqlite3.Connection, known: int = SCHEMA_VERSION) -> None:
         )
     if owner != APPLICATION_ID and (version or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]):
         raise ConfigError("the database is another program's, not a journal of hlfast; give another folder")
+    return int(version)
+
+
+def _version() -> str:
+    return str(sys.modules["hlfast"].__version__)
 
 
 # -- the folder ---------------------------------------------------------------------------------------------------------

@@ -79,7 +79,35 @@ CREATE TABLE stream_events (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1,)
+# `rev` is the number of the record that changed the row last. With `id` of the tables whose rows never change, it orders
+# everything that was ever written or changed: what follows a journal (docs/persistence.md) needs no more.
+VERSION_2 = """
+ALTER TABLE runs ADD COLUMN version TEXT;            -- of hlfast
+ALTER TABLE runs ADD COLUMN strategies TEXT;         -- JSON: a list of name, prefix, parameters
+ALTER TABLE runs ADD COLUMN latency TEXT;            -- JSON: by stage, as `latency.summary()` gives it
+ALTER TABLE runs ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN strategy TEXT;
+ALTER TABLE orders ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE fills ADD COLUMN strategy TEXT;
+ALTER TABLE positions ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE funding ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;
+UPDATE orders SET rev = id;
+UPDATE runs SET rev = (SELECT max(drained, 1) FROM meta);
+UPDATE positions SET rev = (SELECT max(drained, 1) FROM meta);
+UPDATE funding SET rev = (SELECT max(drained, 1) FROM meta);
+CREATE INDEX orders_by_rev ON orders (rev);
+CREATE INDEX funding_by_rev ON funding (rev);
+CREATE TABLE equity (
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL, recv_ns INTEGER NOT NULL, strategy TEXT,
+    equity TEXT, cash TEXT NOT NULL, unrealized TEXT, realized TEXT NOT NULL, fees TEXT NOT NULL, funding TEXT NOT NULL,
+    marks TEXT NOT NULL,                             -- JSON: the price of each coin, as text
+    unvalued TEXT NOT NULL                           -- JSON: what is held and has no price
+);
+CREATE INDEX equity_by_time ON equity (recv_ns);
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 # Orders placed elsewhere have no intent: they are described again with each piece of news, and kept once.
@@ -87,12 +115,12 @@ _ORDER = """
 INSERT OR IGNORE INTO orders (
     id, run, client_order_id, cloid, coin, trading_pair, asset, sz_decimals, side, px_e8, lots, tif, reduce_only,
     order_type, position_action, leverage, trigger_px_e8, trigger_is_market, trigger_kind, nonce, expires_ms, created_ns,
-    sent_ns, is_external, state, updated_ns
+    sent_ns, is_external, state, updated_ns, strategy, rev
 ) SELECT
     :id, :run, :client_order_id, :cloid, :coin, :trading_pair, :asset, :sz_decimals, :side, :px_e8, :lots, :tif,
     :reduce_only, :order_type, :position_action, :leverage, :trigger_px_e8, :trigger_is_market, :trigger_kind, :nonce,
     :expires_ms, :created_ns, :recv_ns, :is_external,
-    CASE WHEN :is_external THEN 'PENDING_SUBMIT' ELSE 'PENDING_CREATE' END, :recv_ns
+    CASE WHEN :is_external THEN 'PENDING_SUBMIT' ELSE 'PENDING_CREATE' END, :recv_ns, :strategy, :id
 WHERE NOT (:is_external AND EXISTS (SELECT 1 FROM orders WHERE client_order_id = :client_order_id))
 """
 _NEWEST = "(SELECT max(id) FROM orders WHERE client_order_id = :client_order_id)"
@@ -121,22 +149,29 @@ UPDATE orders SET
     modify_leg_lots = CASE WHEN :event = 'modify_sent' THEN :leg_lots
         WHEN :event IN ('modified', 'modify_rejected') THEN NULL ELSE modify_leg_lots END,
     time_ms = max(time_ms, :time_ms),
-    updated_ns = :recv_ns
+    updated_ns = :recv_ns,
+    rev = :id
 WHERE id = {_NEWEST}
 """
 _FILL = f"""
 INSERT OR IGNORE INTO fills (
     coin, tid, oid, time_ms, id, run, order_id, client_order_id, cloid, px_e8, lots, size_text, sz_decimals, side,
-    crossed, fee_e8, fee_text, fee_token, closed_pnl_e8, start_lots, direction, recv_ns, recovered
+    crossed, fee_e8, fee_text, fee_token, closed_pnl_e8, start_lots, direction, recv_ns, recovered,
+    strategy
 ) VALUES (
     :coin, :tid, :oid, :time_ms, :id, :run, {_NEWEST}, :client_order_id, :cloid, :px_e8, :lots, :size_text,
     :sz_decimals, :side, :crossed, :fee_e8, :fee_text, :fee_token, :closed_pnl_e8, :start_lots, :direction, :recv_ns,
-    :recovered
+    :recovered, (SELECT strategy FROM orders WHERE id = {_NEWEST})
 )
 """
 _POSITION = """
 INSERT OR REPLACE INTO positions VALUES (
-    :coin, :run, :lots, :sz_decimals, :cost, :realized_pnl, :funding, :time_ms, :recv_ns
+    :coin, :run, :lots, :sz_decimals, :cost, :realized_pnl, :funding, :time_ms, :recv_ns, :id
+)
+"""
+_EQUITY = """
+INSERT OR IGNORE INTO equity VALUES (
+    :id, :run, :recv_ns, :strategy, :equity, :cash, :unrealized, :realized, :fees, :funding, :marks, :unvalued
 )
 """
 
@@ -147,12 +182,19 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
     "nonce": (),  # every record with a nonce counts: see NONCE
     "position": (_POSITION,),
     # notes, by their names
-    "funding": ("INSERT OR IGNORE INTO funding VALUES (:coin, :time_ms, :run, :amount, :rate, :recv_ns)",),
-    "baseline": ("UPDATE runs SET baseline = :body WHERE run = :run",),
+    "funding": ("INSERT OR IGNORE INTO funding VALUES (:coin, :time_ms, :run, :amount, :rate, :recv_ns, :id)",),
+    "equity": (_EQUITY,),
+    "baseline": ("UPDATE runs SET baseline = :body, rev = :id WHERE run = :run",),
+    "strategies": ("UPDATE runs SET strategies = :body, rev = :id WHERE run = :run",),
+    "latency": ("UPDATE runs SET latency = :body, rev = :id WHERE run = :run",),
+    "ended": ("UPDATE runs SET ended_ns = :recv_ns, rev = :id WHERE run = :run",),
     "stream": ("INSERT OR IGNORE INTO stream_events VALUES (:id, :run, 'StreamStatus', :body, :recv_ns)",),
     "gateway": ("INSERT OR IGNORE INTO stream_events VALUES (:id, :run, 'Gateway', :body, :recv_ns)",),
     "recovered": ("INSERT OR IGNORE INTO stream_events VALUES (:id, :run, 'Recovered', :body, :recv_ns)",),
 }
+
+UNPACKED = ("funding", "equity")
+"""Notes whose body has the parameters."""
 
 NONCE = """
 INSERT INTO nonces VALUES (:signer, :nonce, :recv_ns)

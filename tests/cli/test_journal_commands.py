@@ -109,7 +109,7 @@ def test_an_order_is_shown_with_exact_figures(at: str) -> None:
         "time": "2026-09-21T15:13:20.000Z", "client_order_id": "o-1", "cloid": f"0x{1:032x}", "oid": 101, "coin": "BTC",
         "side": "buy", "type": "LIMIT", "tif": "Gtc", "reduce_only": False, "price": "60000.5", "trigger": None,
         "size": "0.5", "filled": "0.5", "average_price": "60000.3", "state": "FILLED", "live": False, "incomplete": False,
-        "reason": "", "external": False, "updated": first["updated"],
+        "reason": "", "external": False, "strategy": None, "updated": first["updated"],
     }  # fmt: skip
     by_name = {row["client_order_id"]: row for row in shown("orders", "--journal", at)}
     assert by_name["o-3"]["reason"] == "Insufficient margin to place order."
@@ -245,7 +245,7 @@ def test_no_journal_another_file_and_a_newer_version_are_told(
     for arguments, said in (
         ([], "a connector keeps one when it is given journal="),
         (["--journal", str(tmp_path)], "there is no journal in"),
-        (["--journal", str(newer)], "schema version 99, and this hlfast knows 1; update hlfast"),
+        (["--journal", str(newer)], "schema version 99, and this hlfast knows 2; update hlfast"),
         (["--journal", str(garbage)], "cannot be read: file is not a database"),
     ):
         for command in ("orders", "fills"):

@@ -66,6 +66,7 @@ async def test_a_blocked_journal_stops_new_orders_and_not_cancels(exchange, tmp_
         order = hl.buy("BTC", "0.001", "50000")
         assert await order.accepted()
         hl.journal.ring.fail("disk full")
+        assert "disk full" in hl.status["journal"]["reason"] and hl.status["journal"]["postgres"] is None
         with pytest.raises(NotReady, match=r"no new orders: .*disk full"):
             hl.buy("BTC", "0.001", "50000")
         with pytest.raises(NotReady, match=r"disk full"):

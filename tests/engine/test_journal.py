@@ -46,6 +46,7 @@ from hlfast.engine.journal import (
 from hlfast.errors import ConfigError, NotReady, VenueReject
 from hlfast.types import OrderState, TradeType
 
+NEWEST = journal_schema.SCHEMA_VERSION
 ROOT = Path(__file__).resolve().parents[2]
 S = OrderState
 
@@ -450,8 +451,10 @@ def test_a_journal_belongs_to_one_account(tmp_path: Path) -> None:
 def test_a_newer_version_and_other_databases_are_refused_and_left_alone(tmp_path: Path) -> None:
     opened(tmp_path).stop()
     with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as db:
-        db.execute(f"PRAGMA user_version = {journal_schema.SCHEMA_VERSION + 1}")
-    with pytest.raises(ConfigError, match="schema version 2, and this hlfast knows 1; update hlfast"):
+        db.execute(f"PRAGMA user_version = {NEWEST + 1}")
+    with pytest.raises(
+        ConfigError, match=f"schema version {NEWEST + 1}, and this hlfast knows {NEWEST}; update hlfast"
+    ):
         opened(tmp_path)
     other = tmp_path / "other"
     other.mkdir()
@@ -463,7 +466,7 @@ def test_a_newer_version_and_other_databases_are_refused_and_left_alone(tmp_path
 
 
 def test_migrations_run_in_order_and_once(tmp_path: Path) -> None:
-    """From nothing to 1, from 1 to 1 (no change), and on to a version that this test makes up."""
+    """From nothing to the newest, again (no change), and on to a version that this test makes up."""
     path = str(tmp_path / DATABASE)
     with contextlib.closing(connect(path)) as db:
         migrate(db)
@@ -471,18 +474,101 @@ def test_migrations_run_in_order_and_once(tmp_path: Path) -> None:
         first = tuple(db.execute("SELECT * FROM meta").fetchone())
         migrate(db)
         assert db.execute("SELECT sql FROM sqlite_master").fetchall() == tables
-        migrate(db, [journal_schema.VERSION_1, "ALTER TABLE runs ADD COLUMN host TEXT"])
-        assert db.execute("PRAGMA user_version").fetchone()[0] == 2
+        migrate(db, [*journal_schema.MIGRATIONS, "ALTER TABLE runs ADD COLUMN host TEXT"])
+        assert db.execute("PRAGMA user_version").fetchone()[0] == NEWEST + 1
         assert "host" in [row["name"] for row in db.execute("PRAGMA table_info(runs)")]
         assert tuple(db.execute("SELECT * FROM meta").fetchone()) == first
-        with pytest.raises(ConfigError, match="schema version 2"):
+        with pytest.raises(ConfigError, match=f"schema version {NEWEST + 1}"):
             migrate(db)
-        broken = [journal_schema.VERSION_1, "", "CREATE TABLE half (a); CREATE TABLE runs (again)"]
+        broken = [*journal_schema.MIGRATIONS, "", "CREATE TABLE half (a); CREATE TABLE runs (again)"]
         with pytest.raises(sqlite3.Error):
             migrate(db, broken)
     with contextlib.closing(connect(path)) as db:  # all of a step or nothing
-        assert db.execute("PRAGMA user_version").fetchone()[0] == 2
+        assert db.execute("PRAGMA user_version").fetchone()[0] == NEWEST + 1
         assert db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'half'").fetchone()[0] == 0
+
+
+def test_a_journal_of_version_1_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: Path) -> None:
+    """Given tables as the first version made them, then nothing is changed in them, and every row is there to be followed."""
+    journal = opened(tmp_path)
+    trader = Trader(journal)
+    trader.fill(trader.rest(1, amount=5), 1)
+    trader.tracker.bus.emit(ev.FundingPayment("BTC", Decimal("1.5"), "0.1", 777, 1))
+    journal.stop()
+    tables = ("runs", "orders", "order_events", "fills", "positions", "funding", "nonces", "stream_events", "meta")
+    with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as new:
+        for name in ("new.sqlite", "old.sqlite"):
+            with contextlib.closing(connect(str(tmp_path / name))) as db:
+                migrate(db, journal_schema.MIGRATIONS[: 1 if name == "old.sqlite" else NEWEST])
+        new.execute(f"ATTACH '{tmp_path / 'old.sqlite'}' AS old")
+        new.execute("DELETE FROM old.meta")
+        columns = {t: [row[1] for row in new.execute(f"PRAGMA old.table_info({t})")] for t in tables}
+        for table in tables:
+            new.execute(f"INSERT INTO old.{table} SELECT {', '.join(columns[table])} FROM {table}")
+        new.commit()
+        before = {t: new.execute(f"SELECT * FROM old.{t}").fetchall() for t in tables}
+        [drained] = new.execute("SELECT drained FROM meta").fetchone()
+    for path in tmp_path.glob("journal.sqlite*"):
+        path.unlink()
+    (tmp_path / "old.sqlite").rename(tmp_path / DATABASE)
+    assert rows(tmp_path, "PRAGMA user_version") == [(1,)]
+    again = opened(tmp_path)
+    try:
+        for table in tables:
+            columns_then = ", ".join(columns[table])
+            kept = rows(tmp_path, f"SELECT {columns_then} FROM {table}")
+            assert kept[: len(before[table])] == before[table], table
+        for table in ("orders", "positions", "funding", "runs"):
+            revisions = rows(tmp_path, f"SELECT rev FROM {table}")
+            assert revisions and all(rev > 0 for (rev,) in revisions), table
+        assert rows(tmp_path, "SELECT max(rev) FROM orders")[0][0] <= drained
+        assert [o.client_order_id for o in again.recover().orders] == ["o-1"]
+    finally:
+        again.stop()
+
+
+def test_what_changes_a_row_is_its_revision(tmp_path: Path) -> None:
+    """Orders, positions and runs carry the number of the record that changed them last; fills carry their order's strategy."""
+    journal = opened(tmp_path)
+    trader = Trader(journal)
+    first, second = trader.rest(1, strategy="maker"), trader.rest(2)
+    trader.fill(first, 1)
+    trader.fill(second, 2, "0.5")
+    last = journal.ring.head - 1
+    journal.strategies([{"name": "maker", "prefix": "mk", "parameters": {"size": Decimal("0.1")}}])
+    journal.stop()
+    [(one, name), (two, none)] = rows(tmp_path, "SELECT rev, strategy FROM orders ORDER BY id")
+    assert 0 < one < two <= last and (name, none) == ("maker", None)
+    assert rows(tmp_path, "SELECT strategy FROM fills ORDER BY id") == [("maker",), (None,)]
+    [(rev, ended, strategies, version)] = rows(tmp_path, "SELECT rev, ended_ns > 0, strategies, version FROM runs")
+    assert rev > last and ended and version == hlfast.__version__
+    assert orjson.loads(strategies) == [{"name": "maker", "prefix": "mk", "parameters": {"size": "0.1"}}]
+    assert rows(tmp_path, "SELECT drained FROM meta") == [(rev,)]
+
+
+def test_an_order_that_names_no_strategy_has_that_of_its_ids_prefix(
+    tmp_path: Path, copied: Callable[[Path], Path]
+) -> None:
+    """Also where the process is killed before anything was drained, and not in the runs after it."""
+    journal = opened(tmp_path)
+    journal.strategies([{"name": "maker", "prefix": "mk"}, {"name": "nobody"}])
+    trader = Trader(journal)
+    trader.fill(trader.rest(1, client_order_id="mk-1"), 1)
+    trader.rest(2, client_order_id="mk-2", strategy="own")
+    trader.rest(3, client_order_id="hl-3")
+    copy = copied(tmp_path)
+    journal.stop()
+    again = opened(copy)
+    Trader(again).rest(4, client_order_id="mk-4")
+    again.stop()
+    for path, more in ((tmp_path, []), (copy, [None])):
+        assert [name for (name,) in rows(path, "SELECT strategy FROM orders ORDER BY id")] == [
+            "maker",
+            "own",
+            None,
+            *more,
+        ]
+        assert rows(path, "SELECT strategy FROM fills") == [("maker",)]
 
 
 def test_every_table_and_column_is_described(tmp_path: Path) -> None:

@@ -351,6 +351,9 @@ class HyperliquidConnector(ConnectorBase):
                 "a journal is given before connect(), not after: what was sent meanwhile would be missing"
             )
         self._journal = journal
+        journal.sample(self, self.settings.equity_interval)
+        if self.settings.postgres is not None:
+            journal.replicate(self.settings.postgres)
 
     def serve(self, service: Service) -> None:
         """Start `service` with connect() and stop it with disconnect(). Before connect()."""
@@ -492,6 +495,7 @@ class HyperliquidConnector(ConnectorBase):
             "live_orders": self.tracker.active_order_count,
             "unresolved": [order.client_order_id for order in self.orders if order.unresolved],
             "limits": self.limits.report(clock.monotonic_ns() // 1_000_000),
+            "journal": self._journal.status if self._journal is not None else None,
             "counters": self.counters,
         }
 
