@@ -22,6 +22,7 @@ from hlfast.cli.strategy_files import load, make
 from hlfast.config import RiskLimits
 from hlfast.errors import ConfigError
 from hlfast.sim import FUNDED_ACCOUNTS, SimExchange
+from hlfast.venues.hyperliquid.connector import HyperliquidConnector
 from hlfast.venues.hyperliquid.recorder import Recorder
 
 from ..children import HOME, surroundings
@@ -351,3 +352,19 @@ async def test_the_live_view_and_the_summary_show_each_strategy(exchange: SimExc
             assert all(name in text for name in ("hlmm", "hlmom", "hllag", "net")), text
         assert "hlfast run  hlmm" in view and "BTC" in view
         assert "add up to the account" in summary and "ended by: the time is up" in summary
+
+
+async def test_what_nobodys_fills_explain_is_a_difference(
+    exchange: SimExchange, bidder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a venue that says more than all fills made, then the run lists it, and its exit code is 1."""
+
+    async def told(self: HyperliquidConnector) -> dict[str, Decimal]:
+        return {"BTC": Decimal("7")}
+
+    monkeypatch.setattr(HyperliquidConnector, "account_positions", told)
+    options = RunOptions(network=exchange.network, seconds=0.5)
+    result = await run_live(make([str(bidder)], None, ["away_bps=300"]), options)
+    (difference,) = result.differences
+    assert (difference.kind, difference.subject, difference.exchange) == ("position", "BTC", "7")
+    assert "1 differences to the venue's account" in shown(run_summary(result), 100)
