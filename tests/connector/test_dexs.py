@@ -294,3 +294,27 @@ async def test_funding_in_a_dex_is_paid_from_its_purse(open_exchange: Any, trade
     await eventually(lambda: hl.ledger["funding"] < 0, 20)
     assert hl.positions[GOLD].funding == hl.ledger["funding"] and hl.ledger["cash"] == 1_000_000
     await eventually(lambda: agrees(hl, exchange, before))
+
+
+async def test_a_dex_that_is_gone_does_not_stop_the_start(gold: Any, tmp_path: Any, monkeypatch: Any) -> None:
+    """Given a journal with an order in a dex that the venue lists no more, then the run starts, says so, and asks about the order
+    by its id; a dex that the settings name must be there."""
+    journal = tmp_path / "journal.sqlite"
+    key = FUNDED_ACCOUNTS[0].key
+    async with hlfast.connect(gold.network, key=key, settings=QUICK, journal=journal) as hl:
+        await hl.load_dex("demo")
+        assert await hl.buy(GOLD, "1", "2000", tif="Alo").accepted()
+    answer = gold._info.answer
+    monkeypatch.setattr(gold._info, "answer", lambda body: [None] if body["type"] == "perpDexs" else answer(body))
+    told: list[str] = []
+    hl = hlfast.connect(gold.network, key=key, settings=QUICK, journal=journal)
+    hl.on(ev.ConnectorError, lambda event: told.append(event.code))
+    async with hl:
+        assert told[0] == "dex_gone"
+        (order,) = hl.orders
+        assert order.is_fillable
+        hl.cancel(order)
+        assert await order.done() is OrderState.CANCELLED
+    with pytest.raises(ConfigError, match="has no dex"):
+        async with hlfast.connect(gold.network, key=key, settings=IN_DEMO):
+            pass

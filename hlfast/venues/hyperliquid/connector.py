@@ -322,7 +322,14 @@ class HyperliquidConnector(ConnectorBase):
         """Those of `Settings.dexs`, and those in which an earlier run has left orders."""
         left = {dex_of(order.coin) for order in self.orders} - {""}
         for name in sorted({*self.settings.dexs, *left} - set(self.markets.dexs)):
-            await self.markets.load_dex(name)
+            try:
+                await self.markets.load_dex(name)
+            except ConfigError as error:
+                if name in self.settings.dexs:
+                    raise
+                self.tell(
+                    "dex_gone", f"an earlier run left orders in dex {name!r}: {error}; each is asked about by its id"
+                )
 
     async def _warm_pool(self, loop: asyncio.AbstractEventLoop) -> None:
         """Until the nonces are prepared (some ms, a second at most). What ends their use is told as an event."""
