@@ -308,6 +308,21 @@ def test_an_answer_about_an_order_nobody_knows_is_not_taken_for_an_order(Desk):
     assert desk.tracker.external_orders == []
 
 
+def test_a_trigger_that_fires_is_told_as_a_change_without_a_new_state(Desk):
+    """The venue's word `triggered`: the order goes on; after its end the word changes and tells nothing."""
+    desk = Desk()
+    o = desk.order()
+    desk.tracker.process_order_update(Desk.row(o, S.OPEN, status="open"))
+    desk.log.clear()
+    desk.tracker.process_order_update(Desk.row(o, S.OPEN, status="triggered"))
+    (event,) = desk.log
+    assert type(event).__name__ == "OrderStateChanged" and event.old_state is event.new_state is S.OPEN
+    desk.tracker.process_order_update(Desk.row(o, S.CANCELLED, status="canceled"))
+    desk.log.clear()
+    desk.tracker.process_order_update(Desk.row(o, S.OPEN, status="triggered"))
+    assert "OrderStateChanged" not in desk.kinds() and o.state is S.CANCELLED
+
+
 # -- callbacks --------------------------------------------------------------------------------------------------------
 def test_one_update_gives_one_order_update_outside_the_lock(Desk):
     """Behaviour 24, must not 8: another thread gets in while the callback runs."""
