@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from hlfast.config import PostgresDsn
+from hlfast.engine.journal_schema import SCHEMA_VERSION
 from hlfast.engine.postgres import connected, explained, load_asyncpg, migrate
 from hlfast.engine.postgres_schema import NUL_SIGN, SCHEMA, TABLES, upsert
 from hlfast.errors import ConfigError
@@ -228,6 +229,12 @@ class Follower:
 
     async def _take_up(self, server: Any, db: sqlite3.Connection) -> int:
         """Where to go on. Raises `ConfigError` where the journal is not the one that was copied."""
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version != SCHEMA_VERSION:
+            raise ConfigError(
+                f"{self._database} has schema version {version}, and {SCHEMA_VERSION} is needed: start its connector once, "
+                "or `hlfast push` while none has it open"
+            )
         self._columns = {
             table: {name: kind for _, name, kind, *_ in db.execute(f"PRAGMA table_info({table})")} for table in TABLES
         }

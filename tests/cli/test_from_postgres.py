@@ -21,6 +21,7 @@ from hlfast.cli.app import cli
 from hlfast.engine.journal import Journal
 
 from ..children import HOME, surroundings
+from ..engine.test_journal import as_version_1
 from ..postgres_server import PostgresServer, programs
 from .test_report import ACCOUNT, write
 
@@ -121,6 +122,21 @@ def test_several_journals_in_one_database_are_told_apart(server: PostgresServer,
         assert run("orders", "--postgres", made, *chosen).stdout == "no orders match\n"
     result = run("fills", "--postgres", made, "--account", "0xffff")
     assert result.exit_code == 1 and "there is no such journal" in result.stderr
+
+
+def test_a_journal_of_an_earlier_version_is_read_as_it_is_and_pushed(
+    server: PostgresServer, at: str, tmp_path: Path
+) -> None:
+    """Reading changes nothing in it; pushing brings it up to date."""
+    folder = Path(shutil.copytree(at, tmp_path / "old"))
+    as_version_1(folder)
+    then = (folder / "journal.sqlite").read_bytes()
+    for command in ("orders", "fills"):
+        assert run(command, "--limit", "0", "--journal", str(folder)).exit_code == 0
+    assert json.loads(run("report", "--json", "--journal", str(folder)).stdout)["totals"]["fills"] == 6
+    assert (folder / "journal.sqlite").read_bytes() == then
+    result = run("push", "--journal", str(folder), "--postgres", server.dsn())
+    assert result.exit_code == 0 and "rows are new" in result.stdout, result.stderr
 
 
 def test_a_server_that_cannot_be_reached_is_told_without_the_password(at: str, server: PostgresServer) -> None:
