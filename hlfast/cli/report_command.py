@@ -129,10 +129,10 @@ def push(folder: str, postgres: str, follow: bool) -> None:
             click.echo(f"note: {note}", err=True)
         return
     follower.start()
-    click.echo(f"following {folder} into {dsn}. Ctrl-C ends it.")
     try:
+        click.echo(f"following {folder} into {dsn}. Ctrl-C ends it.")
         while follower.is_running:
-            follower.wait(1.0)
+            follower.wait(3600.0)
     except KeyboardInterrupt:
         pass
     if not follower.stop(30.0):  # nobody waits for this process but its user

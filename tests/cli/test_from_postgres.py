@@ -168,5 +168,5 @@ def test_push_follows_until_it_is_told_to_end(server: PostgresServer, at: str) -
         threading.Event().wait(0.2)
         child.send_signal(signal.SIGINT)
         _, errors = child.communicate(timeout=60)
-    assert child.returncode == 0 and errors == ""
+    assert (child.returncode, errors) == (0, "")
     assert run("push", "--journal", at, "--postgres", made).stdout.startswith("0 rows are new")

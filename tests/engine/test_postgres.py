@@ -491,7 +491,7 @@ from hlfast.engine.postgres_follower import Follower
 follower = Follower(sys.argv[1], PostgresDsn(sys.argv[2]), records_at_once=8, poll_s=0.001)
 follower.start()
 print("started", flush=True)
-follower._thread.join()
+follower.wait(600)
 """
 
 
