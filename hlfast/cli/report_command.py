@@ -105,13 +105,15 @@ def push(folder: str, postgres: str, follow: bool) -> None:
     import asyncio
 
     from hlfast.config import PostgresDsn
-    from hlfast.engine.journal import DATABASE
+    from hlfast.engine.journal import DATABASE, bring_up_to_date
     from hlfast.engine.journal_reader import open_journal
     from hlfast.engine.postgres_follower import Follower
 
     dsn = PostgresDsn(postgres)
     with open_journal(folder) as journal:
-        note = journal.note
+        note, is_older = journal.note, journal.is_older
+    if is_older:
+        bring_up_to_date(Path(folder))
     follower = Follower(Path(folder) / DATABASE, dsn, records_at_once=2048)
     if not follow:
         try:
@@ -127,11 +129,11 @@ def push(folder: str, postgres: str, follow: bool) -> None:
             click.echo(f"note: {note}", err=True)
         return
     follower.start()
-    click.echo(f"following {folder} into {dsn}. Ctrl-C ends it.")
     try:
+        click.echo(f"following {folder} into {dsn}. Ctrl-C ends it.")
         while follower.is_running:
-            follower.wait(1.0)
+            follower.wait(3600.0)
     except KeyboardInterrupt:
         pass
-    if not follower.stop():
+    if not follower.stop(30.0):  # nobody waits for this process but its user
         raise ConfigError(follower.reason)

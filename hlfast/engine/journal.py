@@ -521,6 +521,16 @@ def migrate(db: sqlite3.Connection, migrations: Iterable[str] = MIGRATIONS) -> N
     db.execute("INSERT OR IGNORE INTO meta VALUES (1, ?, 0)", (secrets.randbits(62) + 1,))
 
 
+def bring_up_to_date(path: Path) -> None:
+    """Migrate the tables of the journal in `path` without opening it for a run. Raises `ConfigError` if a process has it."""
+    lock = _lock(path / LOCK)
+    try:
+        with closing(connect(str(path / DATABASE))) as db:
+            migrate(db)
+    finally:
+        os.close(lock)
+
+
 def check_version(db: sqlite3.Connection, known: int = SCHEMA_VERSION) -> int:
     """The version of the tables. Raises `ConfigError` for a newer version than `known`, or another program's file."""
     version = db.execute("PRAGMA user_version").fetchone()[0]

@@ -39,6 +39,8 @@ class JournalReader(Protocol):
     """Where it is, without secrets."""
     note: str
     """What should be known about what is missing; empty if nothing is."""
+    is_older: bool
+    """Its tables were made by an earlier version, and brought up to date in memory only."""
 
     def select(
         self, table: str, where: str = "", values: Sequence[Any] = (), *, order: str = "id", limit: int | None = None
@@ -81,7 +83,7 @@ def open_journal(
             with closing(sqlite3.connect(":memory:", isolation_level=None)) as copied:
                 db.backup(copied)
                 migrate(copied)
-                yield _SqliteReader(path, copied)
+                yield _SqliteReader(path, copied, is_older=True)
     except sqlite3.Error as error:
         raise ConfigError(
             f"the journal in {path} cannot be read: {error}; if it is locked, try again in a moment"
@@ -90,8 +92,8 @@ def open_journal(
 
 # -- SQLite -------------------------------------------------------------------------------------------------------------
 class _SqliteReader:
-    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
-        self.name = str(path)
+    def __init__(self, path: Path, db: sqlite3.Connection, *, is_older: bool = False) -> None:
+        self.name, self.is_older = str(path), is_older
         self._db = db
         db.row_factory = sqlite3.Row
         ring = path / RING
@@ -183,7 +185,7 @@ class _PostgresReader:
         if len(found) == 1:
             row = found[0]
             self.name = f"{self._dsn} journal {row['journal_id']}"
-            self.note = ""
+            self.note, self.is_older = "", False
             return int(row["journal_id"])
         known = ", ".join(
             f"--network {row['network']} --account {row['account']} --journal {row['journal_id']}"

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from hlfast.config import PostgresDsn
+from hlfast.engine.journal_schema import SCHEMA_VERSION
 from hlfast.engine.postgres import connected, explained, load_asyncpg, migrate
 from hlfast.engine.postgres_schema import NUL_SIGN, SCHEMA, TABLES, upsert
 from hlfast.errors import ConfigError
@@ -88,6 +89,8 @@ class Follower:
         self._columns: dict[str, dict[str, str]] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
+        """Waited for instead of joining: a join that Ctrl-C interrupts may take the thread for ended."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -109,24 +112,22 @@ class Follower:
 
     @property
     def is_running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        return self._thread is not None and not self._ended.is_set()
 
     def wait(self, timeout: float) -> None:
         """Until it has ended, or `timeout` seconds."""
         if self._thread is not None:
-            self._thread.join(timeout)
+            self._ended.wait(timeout)
 
     def stop(self, timeout: float = 3.0) -> bool:
         """Send what is left within `timeout` seconds if the server is there, and end. False: `lag` records are not in."""
         self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout)
-            if self._thread.is_alive():
-                loop, task = self._loop, self._task
-                if loop is not None and task is not None:
-                    with suppress(RuntimeError):  # it has just ended
-                        loop.call_soon_threadsafe(task.cancel)
-                self._thread.join(2.0)
+        if self._thread is not None and not self._ended.wait(timeout):
+            loop, task = self._loop, self._task
+            if loop is not None and task is not None:
+                with suppress(RuntimeError):  # it has just ended
+                    loop.call_soon_threadsafe(task.cancel)
+            self._ended.wait(2.0)
         with suppress(sqlite3.Error, OSError), closing(self._opened()) as db:
             self.drained = int(db.execute("SELECT drained FROM meta").fetchone()[0])
         if self.state is not FollowerState.STOPPED:
@@ -156,8 +157,11 @@ class Follower:
             self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
             await self._follow()
 
-        with suppress(asyncio.CancelledError):
-            asyncio.run(main())
+        try:
+            with suppress(asyncio.CancelledError):
+                asyncio.run(main())
+        finally:
+            self._ended.set()
 
     # -- following --------------------------------------------------------------------------------------------------
     async def _follow(self) -> None:
@@ -228,6 +232,12 @@ class Follower:
 
     async def _take_up(self, server: Any, db: sqlite3.Connection) -> int:
         """Where to go on. Raises `ConfigError` where the journal is not the one that was copied."""
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version != SCHEMA_VERSION:
+            raise ConfigError(
+                f"{self._database} has schema version {version}, and {SCHEMA_VERSION} is needed: start its connector once, "
+                "or `hlfast push` while none has it open"
+            )
         self._columns = {
             table: {name: kind for _, name, kind, *_ in db.execute(f"PRAGMA table_info({table})")} for table in TABLES
         }

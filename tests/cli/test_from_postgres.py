@@ -21,6 +21,7 @@ from hlfast.cli.app import cli
 from hlfast.engine.journal import Journal
 
 from ..children import HOME, surroundings
+from ..engine.test_journal import as_version_1
 from ..postgres_server import PostgresServer, programs
 from .test_report import ACCOUNT, write
 
@@ -123,6 +124,21 @@ def test_several_journals_in_one_database_are_told_apart(server: PostgresServer,
     assert result.exit_code == 1 and "there is no such journal" in result.stderr
 
 
+def test_a_journal_of_an_earlier_version_is_read_as_it_is_and_pushed(
+    server: PostgresServer, at: str, tmp_path: Path
+) -> None:
+    """Reading changes nothing in it; pushing brings it up to date."""
+    folder = Path(shutil.copytree(at, tmp_path / "old"))
+    as_version_1(folder)
+    then = (folder / "journal.sqlite").read_bytes()
+    for command in ("orders", "fills"):
+        assert run(command, "--limit", "0", "--journal", str(folder)).exit_code == 0
+    assert json.loads(run("report", "--json", "--journal", str(folder)).stdout)["totals"]["fills"] == 6
+    assert (folder / "journal.sqlite").read_bytes() == then
+    result = run("push", "--journal", str(folder), "--postgres", server.dsn())
+    assert result.exit_code == 0 and "rows are new" in result.stdout, result.stderr
+
+
 def test_a_server_that_cannot_be_reached_is_told_without_the_password(at: str, server: PostgresServer) -> None:
     dsn = f"postgresql://trader:c4n4ry@/d1?host={server.folder}/nowhere"
     for command in (["orders"], ["report"], ["push", "--journal", at]):
@@ -152,5 +168,5 @@ def test_push_follows_until_it_is_told_to_end(server: PostgresServer, at: str) -
         threading.Event().wait(0.2)
         child.send_signal(signal.SIGINT)
         _, errors = child.communicate(timeout=60)
-    assert child.returncode == 0 and errors == ""
+    assert (child.returncode, errors) == (0, "")
     assert run("push", "--journal", at, "--postgres", made).stdout.startswith("0 rows are new")

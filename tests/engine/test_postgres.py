@@ -36,7 +36,7 @@ from hlfast import clock
 from hlfast.config import PostgresDsn
 from hlfast.core import events as ev
 from hlfast.engine import postgres_schema
-from hlfast.engine.journal import DATABASE, Journal
+from hlfast.engine.journal import DATABASE, Journal, bring_up_to_date
 from hlfast.engine.journal_schema import MIGRATIONS as JOURNAL_MIGRATIONS
 from hlfast.engine.postgres import connected, migrate, version_of
 from hlfast.engine.postgres_follower import Follower, FollowerState
@@ -49,7 +49,7 @@ from ..chaos import QUICK as CHAOTIC
 from ..children import HOME, surroundings
 from ..postgres_server import PostgresServer, programs
 from .conftest import Desk, Process, open_sim
-from .test_journal import Trader, wait_until
+from .test_journal import Trader, as_version_1, wait_until
 from .test_journal import opened as opened_small
 
 if programs() is None:
@@ -220,15 +220,21 @@ def test_a_database_that_comes_later_gets_everything_from_the_start(tmp_path: Pa
 
 
 def test_a_journal_of_version_1_is_copied_after_its_migration(tmp_path: Path, dsn: PostgresDsn) -> None:
+    """Older tables have nothing to be followed by: that is told, and `hlfast push` brings them up to date."""
     journal = opened(tmp_path)
-    trade(Trader(journal), 1, 10)
+    trade(Trader(journal), 1, 30)
     journal.stop()
-    with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as db:
-        for table in ("orders", "runs", "positions", "funding"):  # what the migration sets for rows that it finds
-            value = "id" if table == "orders" else "(SELECT max(drained, 1) FROM meta)"
-            db.execute(f"UPDATE {table} SET rev = {value}")
-        db.commit()
-    asyncio.run(Follower(tmp_path / DATABASE, dsn, records_at_once=7).once())
+    as_version_1(tmp_path)
+    with pytest.raises(ConfigError, match="has schema version 1, and 2 is needed"):
+        asyncio.run(Follower(tmp_path / DATABASE, dsn).once())
+    bring_up_to_date(tmp_path)
+    assert asyncio.run(Follower(tmp_path / DATABASE, dsn, records_at_once=7).once()) > 100
+    same(dsn, tmp_path)
+    journal = followed(tmp_path, dsn)
+    with pytest.raises(ConfigError, match="is open in this process"):
+        bring_up_to_date(tmp_path)
+    journal.start()
+    journal.stop()
     same(dsn, tmp_path)
 
 
@@ -485,7 +491,7 @@ from hlfast.engine.postgres_follower import Follower
 follower = Follower(sys.argv[1], PostgresDsn(sys.argv[2]), records_at_once=8, poll_s=0.001)
 follower.start()
 print("started", flush=True)
-follower._thread.join()
+follower.wait(600)
 """
 
 
