@@ -94,7 +94,8 @@ def _orders(db: sqlite3.Connection, where: str, values: tuple[int, ...]) -> list
         oids = db.execute("SELECT DISTINCT oid FROM order_events WHERE order_id = ? AND oid > 0", (row["id"],))
         known = sorted({oid for (oid,) in oids} | {f.oid for f in fills if f.oid})
         (modified,) = db.execute(
-            "SELECT coalesce(max(nonce), 0) FROM order_events WHERE order_id = ? AND event = 'modify_sent'", (row["id"],)
+            "SELECT coalesce(max(nonce), 0) FROM order_events WHERE order_id = ? AND event = 'modify_sent'",
+            (row["id"],),
         ).fetchone()
         orders.append(restore_order(row, fills, known, modified))
     return orders

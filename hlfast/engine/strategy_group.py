@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from hlfast import clock
 from hlfast.core.connector_base import ConnectorBase
 from hlfast.core.in_flight_order import InFlightOrder
+from hlfast.engine.parameters import fields_of
 from hlfast.engine.runtime import ON_STOP, StrategyRunner
 from hlfast.engine.strategy import Strategy
 from hlfast.engine.strategy_books import Holding, PastFill, PastFunding, StrategyBooks
@@ -32,6 +33,7 @@ class History(Protocol):
     """What `take_up` asks of a journal."""
 
     def history(self) -> Iterable[PastFill | PastFunding]: ...
+    def strategies(self, strategies: Iterable[dict[str, Any]]) -> None: ...
 
 
 class StrategyGroup:
@@ -57,13 +59,15 @@ class StrategyGroup:
             for s in strategies
         ]
         self.stop_timeout = stop_timeout
+        self._journal: History | None = None
 
     @property
     def strategies(self) -> list[Strategy]:
         return [runner.strategy for runner in self.runners]
 
     def take_up(self, journal: History) -> None:
-        """Go on from what earlier runs did, by their journal. Before connecting."""
+        """Go on from what earlier runs did, by their journal, which is told who trades now. Before connecting."""
+        self._journal = journal
         self.books.take_up(journal.history())
         self.books.attach()
 
@@ -73,6 +77,16 @@ class StrategyGroup:
         try:
             for runner in self.runners:
                 await runner.prepare(timeout)
+            if self._journal is not None:
+                self._journal.strategies(
+                    {
+                        "name": strategy.order_prefix,
+                        "prefix": strategy.order_prefix,
+                        "class": type(strategy).__name__,
+                        "parameters": {name: getattr(strategy, name) for name in fields_of(type(strategy))},
+                    }
+                    for strategy in self.strategies
+                )
             self.books.open()
             for runner in self.runners:
                 await runner.start(timeout)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
@@ -199,6 +201,10 @@ async def test_a_killed_run_goes_on_where_it_was(exchange: SimExchange, bidder: 
     assert {coin: Decimal(size) for coin, size in held.items()} == {
         coin: Decimal(row["szi"]) for coin, row in truth["positions"].items()
     }
+    with contextlib.closing(sqlite3.connect(tmp_path / "j" / "journal.sqlite")) as db:  # what reports group by
+        assert {name for (name,) in db.execute("SELECT DISTINCT strategy FROM orders")} == {"a", "b"}
+        (told,) = db.execute("SELECT strategies FROM runs ORDER BY run DESC LIMIT 1").fetchone()
+    assert [(one["name"], one["class"]) for one in json.loads(told)] == [("a", "Bidder"), ("b", "MarketMaker")]
 
 
 async def test_limits_hold_on_the_exchange(exchange: SimExchange, bidder: Path, tmp_path: Path) -> None:
