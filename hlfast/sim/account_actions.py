@@ -28,7 +28,7 @@ ACTIVATION_E8 = 10**8
 def usd_class_transfer(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
     amount, _, sub_account = action["amount"].partition(" subaccount:")
     if sub_account:
-        account = exchange.controlled(account, sub_account.lower())
+        account = _sub_account(exchange, account, sub_account)
     usd_e8 = _amount(amount, 6) * 100
     spot = account.balance(USD)
     if action["toPerp"]:
@@ -104,7 +104,7 @@ def _move_token(
 
 def send_asset(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
     """Between the purses "" (the main perp dex) and "spot" of one account or two."""
-    sender = account if not action["fromSubAccount"] else exchange.controlled(account, action["fromSubAccount"].lower())
+    sender = account if not action["fromSubAccount"] else _sub_account(exchange, account, action["fromSubAccount"])
     fee_e8 = _activation_e8(exchange, action)
     source, destination = action["sourceDex"], action["destinationDex"]
     if source not in ("", "spot") or destination not in ("", "spot"):
@@ -220,8 +220,15 @@ def create_sub_account(exchange: Exchange, account: Account, action: dict[str, A
 
 
 def sub_account_modify(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
-    exchange.controlled(account, action["subAccountUser"]).name = action["name"]
+    _sub_account(exchange, account, action["subAccountUser"]).name = action["name"]
     return DEFAULT
+
+
+def _sub_account(exchange: Exchange, account: Account, which: str) -> Account:
+    found = exchange.accounts.get(which.lower())
+    if found is None or found.master is not account:
+        raise Refused(f"Sub-account {which[:42]} is not registered to {account.address}")
+    return found
 
 
 def _pair(exchange: Exchange, account: Account, action: dict[str, Any]) -> tuple[Account, Account]:
