@@ -29,7 +29,7 @@ ACTIVATION_E8 = 10**8
 def usd_class_transfer(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
     amount, _, sub_account = action["amount"].partition(" subaccount:")
     if sub_account:
-        account = exchange.controlled(account, sub_account.lower())
+        account = _sub_account(exchange, account, sub_account)
     if account.is_joined:
         raise Refused(modes.JOINED)
     usd_e8 = _amount(amount, 6) * 100
@@ -109,7 +109,7 @@ def send_asset(exchange: Exchange, account: Account, action: dict[str, Any]) -> 
     """Between purses of one account or two: "" is the main perp dex, "spot" the spot balance, else a builder dex. A dex takes
     its collateral only, in 6 decimals. What opening the receiver's account costs is taken from where the money comes from
     if that is USDC, else from the spot balance."""
-    sender = account if not action["fromSubAccount"] else exchange.controlled(account, action["fromSubAccount"].lower())
+    sender = account if not action["fromSubAccount"] else _sub_account(exchange, account, action["fromSubAccount"])
     fee_e8 = _activation_e8(exchange, action)
     source, destination = action["sourceDex"], action["destinationDex"]
     if sender.is_joined and action["destination"].lower() == sender.address:
@@ -216,8 +216,15 @@ def create_sub_account(exchange: Exchange, account: Account, action: dict[str, A
 
 
 def sub_account_modify(exchange: Exchange, account: Account, action: dict[str, Any]) -> dict[str, Any]:
-    exchange.controlled(account, action["subAccountUser"]).name = action["name"]
+    _sub_account(exchange, account, action["subAccountUser"]).name = action["name"]
     return DEFAULT
+
+
+def _sub_account(exchange: Exchange, account: Account, which: str) -> Account:
+    found = exchange.accounts.get(which.lower())
+    if found is None or found.master is not account:
+        raise Refused(f"Sub-account {which[:42]} is not registered to {account.address}")
+    return found
 
 
 def _pair(exchange: Exchange, account: Account, action: dict[str, Any]) -> tuple[Account, Account]:

@@ -68,7 +68,7 @@ def create_vault(exchange: Exchange, account: Account, action: dict[str, Any]) -
     if usd_e8 < 100 * 10**8:
         raise Refused("Initial deposit must be at least 100 USDC.")
     if account.withdrawable_e8 < usd_e8:
-        raise Refused("Insufficient balance for withdrawal.")
+        raise Refused("Insufficient balance to create vault")
     address = new_address(exchange, account, "vault")
     held = exchange.open_account(address, 0, 0)
     held.leader = account
@@ -89,7 +89,7 @@ def _vault(exchange: Exchange, action: dict[str, Any]) -> Vault:
 def _led(exchange: Exchange, account: Account, action: dict[str, Any]) -> Vault:
     vault = _vault(exchange, action)
     if vault.leader is not account:
-        raise Refused("Only the vault leader can do this.")
+        raise Refused("Only leader can perform this vault action")
     return vault
 
 

@@ -56,6 +56,8 @@ def test_a_sub_account_is_made_named_fed_and_traded(desk):
     assert [(row["name"], row["subAccountUser"]) for row in shown] == [("two", address)]
     assert shown[0]["spotState"]["balances"][0]["total"] == "7.0"
     assert refusal(desk.act(BOB, move)) == f"Invalid sub-account transfer from {BOB.address} to {address}"
+    rename = {"type": "subAccountModify", "subAccountUser": address, "name": "mine"}
+    assert refusal(desk.act(BOB, rename)) == f"Sub-account {address} is not registered to {BOB.address}"
     assert "does not exist" in refusal(desk.act(BOB, order, vault=address))
     for _ in range(9):
         ok(desk.act(ALICE, {"type": "createSubAccount", "name": "more"}))
@@ -207,6 +209,9 @@ def test_a_vault_is_fed_traded_and_paid_out_by_shares(desk):
         },
     )
     create.action["nonce"] = create.nonce
+    greedy = desk.signed(ALICE.address, {**create.action, "initialUsd": 10**15, "nonce": 0})
+    greedy.action["nonce"] = greedy.nonce
+    assert refusal(desk.send(greedy)[0]) == "Insufficient balance to create vault"
     address = ok(desk.send(create)[0])["data"]
     vault = desk.exchange.vaults[address]
     deposit = {"type": "vaultTransfer", "vaultAddress": address, "isDeposit": True, "usd": 3_000 * 10**6}
@@ -246,7 +251,7 @@ def test_a_vault_is_fed_traded_and_paid_out_by_shares(desk):
     )
     assert refusal(desk.act(BOB, deposit)) == "Vault is not accepting deposits."
     assert refusal(desk.act(BOB, {"type": "vaultDistribute", "vaultAddress": address, "usd": 0})).startswith(
-        "Only the vault leader"
+        "Only leader can perform this vault action"
     )
     ok(desk.act(ALICE, {"type": "vaultDistribute", "vaultAddress": address, "usd": 0}))
     assert vault.account.cash_e8 == 0 and vault.is_closed and not vault.shares

@@ -381,7 +381,7 @@ def test_a_sub_accounts_usdc_is_moved_by_its_master() -> None:
     move = {"type": "usdClassTransfer", "amount": f"5 subaccount:{SUB_ACCOUNT}", "toPerp": False}
     assert user_action(desk, ALICE, move)["status"] == "ok"
     assert desk.exchange.accounts[SUB_ACCOUNT].cash_e8 == 999_995 * 10**8
-    assert user_action(desk, BOB, move)["response"] == f"User or API Wallet {SUB_ACCOUNT} does not exist."
+    assert user_action(desk, BOB, move)["response"] == f"Sub-account {SUB_ACCOUNT} is not registered to {BOB.address}"
 
 
 def test_usdc_and_tokens_are_sent_and_a_first_transfer_opens_the_account_for_one_usdc(desk: Desk) -> None:
