@@ -42,7 +42,8 @@ STOP_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class RunOptions:
-    """`seconds` None: until stopped (a recording's end). `journal`: a folder, "" for the account's own, None for none."""
+    """`seconds` None: until stopped (a recording's end). `journal`: a folder, "" for the account's own, None for none.
+    `postgres`: what follows it, if anything does."""
 
     network: str | Network = "simulator"
     seconds: float | None = None
@@ -51,6 +52,7 @@ class RunOptions:
     key: str | None = None
     account: str | None = None
     journal: str | None = None
+    postgres: str | None = None
     seed: int = 7
     block_ms: int = 70
     speed: float = 0.0
@@ -141,7 +143,9 @@ async def run_live(
         if options.journal is not None:
             name, account = connector.network.name, connector.account
             path = Path(options.journal) if options.journal else journal_path(name, account)
-            journal = Journal(path, network=name, account=account, signer=connector.signer.address)
+            journal = Journal(
+                path, network=name, account=account, signer=connector.signer.address, postgres=options.postgres
+            )
             stack.callback(journal.stop)
             group.take_up(journal)
             connector.use_journal(journal)

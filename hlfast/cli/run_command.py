@@ -48,6 +48,7 @@ Show = Callable[[Any], None]
     "--journal", metavar="DIR", help="The journal's folder. [default: the account's own; on a local exchange none]"
 )
 @click.option("--no-journal", is_flag=True, help="Keep nothing: a restart knows no fills of this run.")
+@click.option("--postgres", metavar="DSN", help="Let this database follow the journal: postgresql://..., or env:NAME.")
 @click.option(
     "--replay", "files", multiple=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE",
     help="Over a recording (hlfast record), with paper orders. May be repeated.",
@@ -110,6 +111,8 @@ def run(
         raise click.UsageError("--replay goes with no network, key, journal, --spin or --cpu: nothing is sent anywhere")
     if given["journal"] and no_journal:
         raise click.UsageError("--journal and --no-journal exclude each other; give one of them")
+    if given["postgres"] and (no_journal or files or (not given["journal"] and _is_local(given["network"]))):
+        raise click.UsageError("--postgres follows a journal, and this run keeps none; give --journal DIR")
     if not given["journal"]:
         given["journal"] = None if no_journal or _is_local(given["network"]) or files else ""
 

@@ -170,3 +170,23 @@ def test_push_follows_until_it_is_told_to_end(server: PostgresServer, at: str) -
         _, errors = child.communicate(timeout=60)
     assert (child.returncode, errors) == (0, "")
     assert run("push", "--journal", at, "--postgres", made).stdout.startswith("0 rows are new")
+
+
+def test_two_strategies_run_into_the_database_and_are_reported_by_name(server: PostgresServer, tmp_path: Path) -> None:
+    """Issue 8.1 and 8.3: from `hlfast run` on a local exchange of its own to `hlfast report` of the database."""
+    made = server.dsn()
+    command = ["run", "quick=market_maker", "slow=market_maker", "--set", "slow.timer_interval=1", "--seconds", "6"]
+    command += ["--network", "simulator", "--journal", str(tmp_path / "j"), "--postgres", made, "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", "from hlfast.cli import main; main()", *command],
+        capture_output=True, text=True, cwd=HOME, env=surroundings(HLFAST_STATE=str(tmp_path / "state")), timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    told = run("report", "--postgres", made, "--json")
+    assert told.exit_code == 0, told.output
+    report = json.loads(told.stdout)
+    by_name = {row["strategy"]: row for row in report["strategies"]}
+    assert set(by_name) == {"quick", "slow"} == set(said["strategies"])
+    for name, figures in said["strategies"].items():
+        assert by_name[name]["fills"] == figures["fills"] > 0, name

@@ -299,6 +299,7 @@ def test_what_does_not_go_together_is_named(bidder: Path, tmp_path: Path) -> Non
         ([bidder, "--network", "nonet"], 1, "unknown network 'nonet'"),
         ([bidder, "--journal", "x", "--no-journal"], 2, "exclude each other"),
         ([bidder, "--replay", bidder, "--spin"], 2, "--replay goes with no network"),
+        ([bidder, "--postgres", "postgresql:///x"], 2, "this run keeps none; give --journal DIR"),
         ([], 2, "Missing argument"),
     ):
         result = CliRunner().invoke(cli, ["run", *map(str, arguments)])
