@@ -208,7 +208,7 @@ async def test_prices_of_the_last_trade_and_of_amounts(perp: Any, exchange: Any,
         ("BTC-USDC", OPEN, ConfigError, "did you mean BTC-USD"),
         ("btcusd", OPEN, ConfigError, "did you mean BTC-USD"),
         ("BTC/USD", OPEN, ConfigError, "did you mean BTC-USD"),
-        ("XYZ:AAPL-USD", OPEN, ConfigError, "builder-deployed perpetuals are not offered"),
+        ("XYZ:AAPL-USD", OPEN, ConfigError, "a builder dex's pairs are loaded with"),
         ("BTC-USD", PositionAction.NIL, ValueError, "position_action=PositionAction.OPEN or PositionAction.CLOSE"),
     ],
 )

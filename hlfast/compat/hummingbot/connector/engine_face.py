@@ -38,6 +38,7 @@ class EngineFace(ExchangeBase):
 
     connector_name = "hyperliquid"
     is_perpetual = False
+    _offers_dexs = False
 
     def __init__(
         self,
@@ -98,6 +99,7 @@ class EngineFace(ExchangeBase):
         engine = self.engine
         try:
             await engine.initialize()
+            await self._load_dexs(self._trading_pairs)
             self._load_rules()
             for pair in self._trading_pairs:
                 self._coin(pair)
@@ -161,7 +163,16 @@ class EngineFace(ExchangeBase):
                     self._rules[pair] = TradingRule.from_core(rule, pair)
 
     def _pair_of(self, rule: CoreRule) -> str:
-        return rule.trading_pair.replace("/", "-")
+        pair = rule.trading_pair.replace("/", "-")
+        return pair.upper() if ":" in pair else pair
+
+    async def _load_dexs(self, pairs: list[str]) -> None:
+        """The builder dexs of the pairs, whose names are upper case here. Raises `ConfigError` for one that is not there."""
+        if not self._offers_dexs:
+            return
+        for dex in sorted({pair.partition(":")[0].lower() for pair in pairs if isinstance(pair, str) and ":" in pair}):
+            if dex not in self.engine.markets.dexs:
+                await self.engine.load_dex(dex)
 
     def _coin(self, trading_pair: str) -> str:
         """The venue's symbol of a pair, or `ConfigError`."""
@@ -176,10 +187,14 @@ class EngineFace(ExchangeBase):
 
     def _hint(self, trading_pair: str) -> str:
         """What to do about a pair that is not there: the same letters, or the same base, under another name."""
-        if ":" in trading_pair:
-            return (
-                "builder-deployed perpetuals are not offered through this interface (docs/migrate_from_hummingbot.md)"
-            )
+        dex, is_of_dex, _ = trading_pair.partition(":")
+        if is_of_dex and not self._offers_dexs:
+            return "pairs of builder dexs are perpetuals, and need enable_hip3_markets=True"
+        if is_of_dex:
+            there = [pair for pair in self._rules if pair.startswith(f"{dex.upper()}:")]
+            if there:
+                return f"that dex has {', '.join(there[:10])}"
+            return "a builder dex's pairs are loaded with trading_pairs=[...] or add_trading_pair(...)"
         asked = trading_pair.casefold()
         base = asked.partition("-")[0]
         same = [pair for pair in self._rules if _letters(pair) == _letters(trading_pair)]
@@ -232,6 +247,9 @@ class EngineFace(ExchangeBase):
 
     async def _look_for(self, trading_pair: str) -> None:
         markets = self.engine.markets
+        if self._rules and trading_pair not in self._coins:
+            await self._load_dexs([trading_pair])
+            self._load_rules()
         if self._rules and trading_pair not in self._coins and markets.may_look():
             with contextlib.suppress(NotReady, UnknownOutcome):
                 await markets.load()

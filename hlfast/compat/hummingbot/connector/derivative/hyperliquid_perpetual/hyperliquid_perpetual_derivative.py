@@ -44,3 +44,4 @@ class HyperliquidPerpetualDerivative(PerpetualDerivativePyBase):
         )
         name = domain if isinstance(domain, str) else f"hyperliquid_perpetual_{domain.name}"
         super().__init__(engine, name, trading_pairs, trading_required, balance_asset_limit, rate_limits_share_pct)
+        self._offers_dexs = enable_hip3_markets
