@@ -41,6 +41,8 @@ PERCENTILES = {"p50": "p50_ns", "p90": "p90_ns", "p99": "p99_ns", "p99.9": "p999
 FEW_PERCENTILES = ("p50", "p99", "max")
 WIDE = 98
 """Columns from which on the live view has all percentiles."""
+TALL = 30
+"""Lines from which on events and fills have a panel each, and books five levels."""
 STATE_STYLES = {"LIVE": "green", "DOWN": "bold red"}
 SIDE_STYLES = {"B": "green", "A": "red"}
 START_SECONDS = 1.0
@@ -81,16 +83,16 @@ class Screen:
 
 
 # -- live -----------------------------------------------------------------------------------------------------------
-def live_view(snapshot: dict[str, Any], width: int = WIDE) -> RenderableType:
-    """The whole screen of `width` columns; drawn for 80 columns and 30 lines or more."""
+def live_view(snapshot: dict[str, Any], width: int = WIDE, height: int = TALL) -> RenderableType:
+    """The whole screen of `width` columns and `height` lines; drawn for 80 x 24 or more."""
     root = Layout()
-    books, wide = snapshot["books"], width >= WIDE
+    books, wide, tall = snapshot["books"], width >= WIDE, height >= TALL
     coins = {book["coin"] for book in books} | {position["coin"] for position in snapshot["positions"]}
     strategies = snapshot.get("strategies") or {}
     run = [Layout(_panel("strategies", strategies_table(strategies)), size=len(strategies) + 3)] if strategies else []
     root.split_column(
         Layout(_header(snapshot), size=1),
-        Layout(name="books", size=8),
+        Layout(name="books", size=8 if tall else 6),
         *run,
         Layout(
             _panel(f"positions, volume {float(snapshot['totals']['volume']):,.0f}", _positions(snapshot)),
@@ -106,8 +108,14 @@ def live_view(snapshot: dict[str, Any], width: int = WIDE) -> RenderableType:
     )
     root["activity"].split_column(
         Layout(_panel("activity", _activity(snapshot)), size=6),
-        Layout(_panel("events", _said(snapshot["events"], "cyan")), ratio=1),
-        Layout(_panel("fills", _said(snapshot["fills"], "")), ratio=1),
+        *(
+            (
+                Layout(_panel("events", _said(snapshot["events"], "cyan")), ratio=1),
+                Layout(_panel("fills", _said(snapshot["fills"], "")), ratio=1),
+            )
+            if tall
+            else (Layout(_panel("news", _said(sorted([*snapshot["events"], *snapshot["fills"]]), "")), ratio=1),)
+        ),
     )
     return root
 
@@ -368,7 +376,7 @@ def draw_from_stdin(console: Console) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trading process ends, and closes the pipe
     with Live(console=console, screen=True, auto_refresh=False) as live:
         for line in sys.stdin.buffer:
-            live.update(live_view(orjson.loads(line), console.width), refresh=True)
+            live.update(live_view(orjson.loads(line), console.width, console.height), refresh=True)
 
 
 if __name__ == "__main__":

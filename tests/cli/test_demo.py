@@ -83,6 +83,8 @@ async def test_a_run_agrees_with_the_exchange_and_its_figures_are_shown() -> Non
         for book in last["books"]:
             assert book["bids"][0][0] in screen and book["asks"][0][0] in screen
     assert last["fills"][-1][1] in shown(live_view(last, 140), 140, 60)
+    small = shown(live_view(last, 80, 24), 80, 24)
+    assert last["fills"][-1][1] in small and "frame→book" in small, "80 x 24 shows what happened last too"
     summary = shown(summary_view(result), 100)
     assert f"all {result.totals['fills']} fills agree" in summary and "acknowledged" in summary
 

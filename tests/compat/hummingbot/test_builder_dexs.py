@@ -60,7 +60,7 @@ async def test_a_pair_of_a_builder_dex_is_added_later(
 async def test_a_dex_or_a_coin_that_is_not_there_is_named(gold: SimExchange, perp: Callable[..., Any]) -> None:
     with pytest.raises(ConfigError, match="'nope'"):
         await perp(0, pairs=("NOPE:GOLD-USD",))
-    with pytest.raises(ConfigError, match="has no trading pair 'DEMO:SILVER-USD'.*DEMO:GOLD-USD"):
+    with pytest.raises(ConfigError, match=r"has no trading pair 'DEMO:SILVER-USD'.*DEMO:GOLD-USD"):
         await perp(1, pairs=("DEMO:SILVER-USD",))
 
 
