@@ -119,7 +119,7 @@ class Strategy:
             elif what == "cancel" and live:
                 self.cancel(rng.choice(live))
                 self.requests += 1
-            elif what == "replace" and live:
+            elif what == "replace" and live and coin in self.tops:
                 bid, _ = self.tops[coin]
                 self.client.replace(rng.choice(live), price=str(int(bid * Decimal("0.999"))))
                 self.requests += 1
