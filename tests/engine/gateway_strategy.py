@@ -65,7 +65,8 @@ class Strategy:
         self.tops: dict[str, tuple[Decimal, Decimal]] = {}
         self.orders: dict[str, str] = {}
         """Client's id → "sent", "live" or how it ended."""
-        self.sent_at: dict[str, float] = {}
+        self.cancels: dict[str, str] = {}
+        """Request → its target."""
         self.market_messages = self.market_gaps = self.requests = 0
         self._market_seq: dict[bytes, int] = {}
 
@@ -87,6 +88,8 @@ class Strategy:
                     self.orders[message["cl_id"]] = "filled"
             elif topic == "exec.report" and message["cl_id"] in self.orders:
                 self._report(message)
+            elif topic == "exec.report" and message["cl_id"] in self.cancels:
+                self._cancel_answer(message)
 
     def _report(self, report: dict[str, Any]) -> None:
         cl_id, status = report["cl_id"], report["status"]
@@ -94,6 +97,15 @@ class Strategy:
             self.orders[cl_id] = status
         elif self.orders[cl_id] == "sent":
             self.orders[cl_id] = "live"
+
+    def _cancel_answer(self, report: dict[str, Any]) -> None:
+        """An end whose own report died with a gateway is known by what its cancel is answered with."""
+        ends = {"already_done": "canceled", "already_filled": "filled"}
+        if report.get("raw_code") in ends and self.orders[self.cancels[report["cl_id"]]] == "live":
+            self.orders[self.cancels[report["cl_id"]]] = ends[report["raw_code"]]
+
+    def cancel(self, cl_id: str) -> None:
+        self.cancels[self.client.cancel(cl_id)] = cl_id
 
     # -- what is wanted ---------------------------------------------------------------------------------------------
     def act(self) -> None:
@@ -105,9 +117,9 @@ class Strategy:
             if what in ("place", "market") and coin in self.tops:
                 self._place(coin, what)
             elif what == "cancel" and live:
-                self.client.cancel(rng.choice(live))
+                self.cancel(rng.choice(live))
                 self.requests += 1
-            elif what == "replace" and live:
+            elif what == "replace" and live and coin in self.tops:
                 bid, _ = self.tops[coin]
                 self.client.replace(rng.choice(live), price=str(int(bid * Decimal("0.999"))))
                 self.requests += 1
@@ -130,7 +142,6 @@ class Strategy:
             )
         self.requests += 1
         self.orders[cl_id] = "sent"
-        self.sent_at[cl_id] = time.monotonic()
 
     def run(self) -> None:
         print("ready", flush=True)
@@ -157,7 +168,7 @@ class Strategy:
                     self.client.send_again(cl_id)
                 for cl_id in left:
                     if self.orders[cl_id] == "live":
-                        self.client.cancel(cl_id)
+                        self.cancel(cl_id)
             except NotReady:
                 continue
         self.hear(1.5)
