@@ -482,10 +482,8 @@ def test_a_connection_that_hangs_does_not_hold_up_the_end(
 
 
 # -- a process that dies ------------------------------------------------------------------------------------------------
-FOLLOWED_UNTIL_KILLED = f"""
+FOLLOWED_UNTIL_KILLED = """
 import sys
-sys.path[:0] = [{str(Path(__file__).resolve().parents[2])!r}]
-import importlib.util, pathlib
 from hlfast.config import PostgresDsn
 from hlfast.engine.postgres_follower import Follower
 follower = Follower(sys.argv[1], PostgresDsn(sys.argv[2]), records_at_once=8, poll_s=0.001)
