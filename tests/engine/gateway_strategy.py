@@ -67,6 +67,8 @@ class Strategy:
         """Client's id → "sent", "live" or how it ended."""
         self.cancels: dict[str, str] = {}
         """Request → its target."""
+        self.told: dict[str, list[list[Any]]] = {}
+        """Client's id → what was said of it, for whoever has to find out why something disagrees."""
         self.market_messages = self.market_gaps = self.requests = 0
         self._market_seq: dict[bytes, int] = {}
 
@@ -82,6 +84,12 @@ class Strategy:
             if b"_book-" in topic and message["best_bid_price"] and message["best_ask_price"]:
                 self.tops[message["symbol"]] = (message["best_bid_price"], message["best_ask_price"])
         for topic, message in self.client.messages(seconds):
+            if "cl_id" in message:
+                said = [
+                    topic,
+                    *map(message.get, ("status", "reason_code", "raw_code", "exchange_order_id", "leaves_size")),
+                ]
+                self.told.setdefault(message["cl_id"], []).append(said)
             if topic == "exec.fill":
                 self.book.add(message)
                 if message.get("leaves_size") == 0:
@@ -92,10 +100,12 @@ class Strategy:
                 self._cancel_answer(message)
 
     def _report(self, report: dict[str, Any]) -> None:
+        """A place that was refused for a passing reason and is sent again is a new attempt (contract 8): its acceptance comes
+        after that refusal, which may be heard late, as a repeat, from the messages that were missed."""
         cl_id, status = report["cl_id"], report["status"]
-        if status in ("rejected", "canceled"):
+        if status == "canceled" or (status == "rejected" and self.orders[cl_id] == "sent"):
             self.orders[cl_id] = status
-        elif self.orders[cl_id] == "sent":
+        elif status != "rejected" and self.orders[cl_id] in ("sent", "rejected"):
             self.orders[cl_id] = "live"
 
     def _cancel_answer(self, report: dict[str, Any]) -> None:
@@ -181,6 +191,7 @@ class Strategy:
             "cash": str(self.book.cash),
             "fees": {token: str(fee) for token, fee in self.book.fees.items()},
             "orders": states,
+            "told": {cl_id: [self.orders[cl_id], *self.told.get(cl_id, ())] for cl_id in self.orders},
             "unanswered": self.client.unanswered,
             "repeats": self.book.repeats,
             "missed": sum(map(len, self.client.missed.values())),
@@ -193,6 +204,6 @@ class Strategy:
 if __name__ == "__main__":
     strategy = Strategy(json.loads(sys.argv[1]))
     strategy.run()
-    print(json.dumps(strategy.end()), flush=True)
+    print(json.dumps(strategy.end(), default=str), flush=True)
     strategy.client.close()
     strategy.context.destroy(0)

@@ -103,7 +103,9 @@ def assert_all_agree(book: dict[str, Any], record: dict[str, Any], kept: list[tu
     """Position, cash, fees and each fill: the strategy's book, the database and the exchange's record."""
     assert (book["unanswered"], book["missed"]) == ([], 0)
     assert set(book["orders"]) <= {"filled", "canceled", "rejected"}, book["orders"]
-    assert not [row for row in record["orders"] if row["status"] == "open"]
+    resting = {str(row["oid"]): row for row in record["orders"] if row["status"] == "open"}
+    heard = {cl_id: told for cl_id, told in book["told"].items() if any(str(said[4]) in resting for said in told[1:])}
+    assert not resting, (resting, heard)
     theirs = sorted((str(f["tid"]), str(f["oid"]), f["time"] * 1_000_000) for f in record["fills"])
     assert sorted(map(tuple, book["fills"])) == theirs
     assert sorted((str(tid), str(oid), time_ms * 1_000_000) for _, tid, oid, time_ms, *_ in kept) == theirs
